@@ -1,0 +1,1 @@
+"""mendel heals running systems: it watches, isolates, recovers, verifies and learns."""

@@ -1,0 +1,1 @@
+"""Actors: they receive, ask the core and carry out its wishes."""

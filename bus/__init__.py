@@ -1,0 +1,1 @@
+"""Vocabulary and delivery: typed messages, subjects, mailboxes and the in-process bus."""

@@ -1,0 +1,544 @@
+"""The vocabulary: every fact and every wish that travels between agents.
+
+Events are named in the past tense (``IncidentOpened``), commands in the imperative (``RunAction``).
+A message's subject follows from its type and target: ``AnomalyDetected(target="cart")`` travels as
+``anomaly.detected.cart``, so ``anomaly.>`` hears every anomaly and ``*.*.cart`` all about one
+component. Subjects that begin with ``system.`` take the system lane, which is never full.
+
+A new field has a default, so that old recordings still replay. Times are loop time in seconds
+unless their name ends in ``_utc``.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from msgspec import Struct
+
+_types: dict[str, type[Message]] = {}
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """Base of all messages; a subclass is registered under its name as soon as it is defined.
+
+    A plug-in defines its own messages the same way. Two classes of one name from different modules
+    are refused, because a recording could not tell them apart.
+
+    Attributes:
+        topic: first tokens of the subject; derived from the class name unless given.
+        system: whether the message takes the system lane, ahead of all others and never dropped.
+    """
+
+    topic: ClassVar[str] = ""
+    system: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        known = _types.get(cls.__name__)
+        if known is not None and known.__module__ != cls.__module__:
+            raise TypeError(
+                f"message type {cls.__name__!r} of {cls.__module__} is already defined in "
+                f"{known.__module__}; give it another name"
+            )
+        _types[cls.__name__] = cls
+        if "topic" not in cls.__dict__:
+            words = _WORD.sub(".", cls.__name__).lower()
+            cls.topic = f"system.{words}" if cls.system else words
+
+    @property
+    def subject(self) -> str:
+        """Where the message travels: its topic, then its target if it has one."""
+        target = getattr(self, "target", None)
+        return f"{self.topic}.{target}" if target else self.topic
+
+
+def message_types() -> dict[str, type[Message]]:
+    """All known message types by name: ours and those of loaded plug-ins."""
+    return dict(_types)
+
+
+# --- what is seen -------------------------------------------------------------------------------
+
+
+class Status(StrEnum):
+    """Health of a target as the Monitor sees it."""
+
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"  # Some bad samples, not enough for an alarm.
+    SICK = "sick"
+    UNKNOWN = "unknown"  # No data: neither up nor down.
+
+
+class Reading(Message, frozen=True, kw_only=True):
+    """What one probe saw of one target at one moment.
+
+    Attributes:
+        target: what was probed.
+        metrics: values by name, each with its unit as suffix (``latency_s``, ``memory_bytes``);
+            booleans are 0.0 and 1.0.
+        taken_s: when the probe returned.
+        detail: what a person should know of it (``HTTP 503``), or empty.
+    """
+
+    target: str
+    metrics: dict[str, float]
+    taken_s: float
+    detail: str = ""
+
+
+class Heartbeat(Message, frozen=True, kw_only=True):
+    """A component, or a program on its behalf, reports itself.
+
+    Attributes:
+        target: who reports.
+        metrics: any metrics that it wants watched.
+    """
+
+    target: str
+    metrics: dict[str, float] = {}
+
+
+class ProbeNow(Message, frozen=True, kw_only=True):
+    """Probe a target at once, whatever its schedule; answered by `TargetProbed`."""
+
+    target: str
+
+
+class TargetProbed(Message, frozen=True, kw_only=True):
+    """A target that somebody asked about has been looked at afresh.
+
+    Attributes:
+        target: what was probed.
+        status: its health, the fresh reading included.
+        since_s: start of the newest run of bad samples; equal to ``taken_s`` when there is none.
+        taken_s: when the fresh reading was taken.
+    """
+
+    target: str
+    status: Status
+    since_s: float
+    taken_s: float
+
+
+class HealthChanged(Message, frozen=True, kw_only=True):
+    """The health of a target is another than before.
+
+    Attributes:
+        target: whose health.
+        status: what it is now.
+        previous: what it was.
+        reason: the evidence in words.
+        changed_s: when.
+    """
+
+    target: str
+    status: Status
+    previous: Status
+    reason: str
+    changed_s: float
+
+
+class AnomalyDetected(Message, frozen=True, kw_only=True):
+    """A metric of a target left its normal band.
+
+    Attributes:
+        target: where the reading came from.
+        metric: what was measured, with its unit as suffix (``latency_s``).
+        value: the newest value, in that unit.
+        score: distance from normal; 1.0 is the alarm line of the detector.
+        onset_s: estimated start of the anomaly.
+        detected_s: when it was decided; ``detected_s - onset_s`` is the detection delay.
+        reason: value, expected band and evidence in words.
+        own: whether the metric speaks of the target alone (its process, its memory), so that a
+            sick dependency cannot explain it.
+    """
+
+    target: str
+    metric: str
+    value: float
+    score: float
+    onset_s: float
+    detected_s: float
+    reason: str = ""
+    own: bool = False
+
+
+class AnomalyCleared(Message, frozen=True, kw_only=True):
+    """A metric of a target is back in its normal band.
+
+    Attributes:
+        target: whose metric.
+        metric: which one.
+        cleared_s: when enough good samples in a row had been seen.
+    """
+
+    target: str
+    metric: str
+    cleared_s: float
+
+
+# --- what is done -------------------------------------------------------------------------------
+
+
+class IncidentOpened(Message, frozen=True, kw_only=True):
+    """Something is wrong with a target, and somebody is on it.
+
+    Attributes:
+        target: the target that shows the anomaly.
+        incident: identifier, unique in the store.
+        onset_s: start of its first anomaly.
+        opened_s: when.
+        reason: the first anomaly in words.
+    """
+
+    target: str
+    incident: str
+    onset_s: float
+    opened_s: float
+    reason: str = ""
+
+
+class IncidentChanged(Message, frozen=True, kw_only=True):
+    """An incident went on to another stage.
+
+    Attributes:
+        target: its target.
+        incident: which incident.
+        stage: where it stands now (see `mendel.core.incident.Stage`).
+        reason: why, in words; the lines of ``incidents explain`` are made of these.
+        changed_s: when.
+    """
+
+    target: str
+    incident: str
+    stage: str
+    reason: str
+    changed_s: float
+
+
+class IncidentClosed(Message, frozen=True, kw_only=True):
+    """An incident is over.
+
+    Attributes:
+        target: its target.
+        incident: which incident.
+        outcome: ``healed`` (by an action, verified), ``cleared`` (went away without an action),
+            ``attributed`` (was a symptom of another incident, gone with it) or ``dismissed`` (by a
+            person).
+        actions: what was run for it, in order.
+        onset_s: start of its first anomaly.
+        opened_s: when it was opened.
+        closed_s: when it was closed.
+        reason: the proof in words.
+    """
+
+    target: str
+    incident: str
+    outcome: str
+    actions: tuple[str, ...]
+    onset_s: float
+    opened_s: float
+    closed_s: float
+    reason: str = ""
+
+
+class IncidentEscalated(Message, frozen=True, kw_only=True):
+    """A person is needed: mendel knows of nothing more that it may do.
+
+    Attributes:
+        target: whose incident.
+        incident: which incident.
+        reason: what was tried, and what a person should look at.
+        escalated_s: when.
+    """
+
+    target: str
+    incident: str
+    reason: str
+    escalated_s: float
+
+
+class RecoveryProposed(Message, frozen=True, kw_only=True):
+    """An action is about to be run; whoever subscribes may answer with `Advice`.
+
+    Attributes:
+        target: what it would be run on.
+        incident: what for.
+        action: its name.
+        attempt: 1 for the first try of this action.
+        deadline_s: answers after this moment are not waited for.
+    """
+
+    target: str
+    incident: str
+    action: str
+    attempt: int
+    deadline_s: float
+
+
+class Advice(Message, frozen=True, kw_only=True):
+    """Answer to `RecoveryProposed`.
+
+    Attributes:
+        before: actions to run first, in order (``("drain",)``); each is under the same policy.
+        veto: a reason not to run the action at all, or empty.
+    """
+
+    before: tuple[str, ...] = ()
+    veto: str = ""
+
+
+class RunAction(Message, frozen=True, kw_only=True):
+    """Carry out one recovery action.
+
+    Attributes:
+        target: what it is run on; never empty.
+        intent: identifier of this one execution; a second command with it is ignored.
+        incident: what for.
+        action: name of an action of the target's component.
+        attempt: 1 for the first try of this action in this incident.
+        timeout_s: after this time the action is cancelled and counts as failed.
+    """
+
+    target: str
+    intent: str
+    incident: str
+    action: str
+    attempt: int
+    timeout_s: float
+
+
+class ActionStarted(Message, frozen=True, kw_only=True):
+    """The intent is on disk and the action has begun."""
+
+    target: str
+    intent: str
+    incident: str
+    action: str
+    started_s: float
+
+
+class ActionFinished(Message, frozen=True, kw_only=True):
+    """An action came to its end.
+
+    Attributes:
+        target: what it was run on.
+        intent: which execution.
+        incident: what for.
+        action: its name.
+        outcome: ``succeeded``, ``failed``, ``timed_out``, ``not_run`` or ``unknown`` (mendel was
+            interrupted and the world cannot tell).
+        detail: what a person should know (exit code, last line of output), without secrets.
+        duration_s: how long it took.
+        finished_s: when.
+    """
+
+    target: str
+    intent: str
+    incident: str
+    action: str
+    outcome: str
+    detail: str
+    duration_s: float
+    finished_s: float
+
+
+class IsolateTarget(Message, frozen=True, kw_only=True):
+    """Keep calls away from a target until it is released.
+
+    Attributes:
+        target: what to isolate.
+        incident: what for.
+        reason: why, in words.
+    """
+
+    target: str
+    incident: str
+    reason: str = ""
+
+
+class ReleaseTarget(Message, frozen=True, kw_only=True):
+    """Let calls through to a target again."""
+
+    target: str
+    incident: str
+    reason: str = ""
+
+
+class CircuitChanged(Message, frozen=True, kw_only=True):
+    """The circuit of a target went from one state to another.
+
+    Attributes:
+        target: what it protects.
+        state: ``closed``, ``open``, ``half_open``, ``forced_open``, ``disabled`` or ``shadow``.
+        previous: what it was.
+        reason: why, in words.
+        changed_s: when.
+    """
+
+    target: str
+    state: str
+    previous: str
+    reason: str
+    changed_s: float
+
+
+# --- what people say ----------------------------------------------------------------------------
+
+
+class PauseTarget(Message, frozen=True, kw_only=True):
+    """Hands off a target for a while: maintenance, or a person's wish.
+
+    Attributes:
+        target: component name, or ``*`` for the whole estate.
+        duration_s: for how long.
+        who: the person or program that asked.
+        reason: why.
+    """
+
+    system: ClassVar[bool] = True
+
+    target: str
+    duration_s: float
+    who: str
+    reason: str = ""
+
+    @property
+    def subject(self) -> str:
+        """Not by target, for the target may be the wildcard."""
+        return self.topic
+
+
+class ResumeTarget(Message, frozen=True, kw_only=True):
+    """End a pause, and take up again what was handed to a person."""
+
+    system: ClassVar[bool] = True
+
+    target: str
+    who: str
+
+    @property
+    def subject(self) -> str:
+        """Not by target, for the target may be the wildcard."""
+        return self.topic
+
+
+class ApprovalRequested(Message, frozen=True, kw_only=True):
+    """An action waits for a person's word.
+
+    Attributes:
+        target: what it would be run on.
+        incident: what for.
+        approval: identifier to approve it by.
+        action: what would be run.
+        reason: why it is not run without asking.
+        requested_s: when.
+    """
+
+    target: str
+    incident: str
+    approval: str
+    action: str
+    reason: str
+    requested_s: float
+
+
+class ApprovalGiven(Message, frozen=True, kw_only=True):
+    """A person allows the action that waits under this identifier."""
+
+    system: ClassVar[bool] = True
+
+    approval: str
+    who: str
+
+
+# --- the healer itself --------------------------------------------------------------------------
+
+
+class AgentStarted(Message, frozen=True, kw_only=True):
+    """An agent takes messages; ``restarts`` counts how often it has been restarted."""
+
+    agent: str
+    restarts: int
+    started_s: float
+
+
+class AgentCrashed(Message, frozen=True, kw_only=True):
+    """An agent failed and its supervisor deals with it.
+
+    Attributes:
+        agent: which agent.
+        error: type and text of the error.
+        verdict: what the supervisor decided (``restart in 0.2 s``, ``escalate``).
+        crashed_s: when.
+    """
+
+    agent: str
+    error: str
+    verdict: str
+    crashed_s: float
+
+
+class AgentStopped(Message, frozen=True, kw_only=True):
+    """An agent ended and will not be restarted; ``reason`` says why."""
+
+    agent: str
+    reason: str
+    stopped_s: float
+
+
+class PluginRejected(Message, frozen=True, kw_only=True):
+    """A plug-in could not be loaded; the rest runs on."""
+
+    place: str
+    reason: str
+
+
+class Reconfigure(Message, frozen=True, kw_only=True):
+    """Take a new configuration, whole or not at all; answered by `Reconfigured`.
+
+    Attributes:
+        agent: which agent.
+        settings: fields of its configuration to change, as they stand in a file.
+    """
+
+    system: ClassVar[bool] = True
+
+    agent: str
+    settings: dict[str, Any]
+
+    @property
+    def subject(self) -> str:
+        """Addressed to one agent."""
+        return f"{self.topic}.{self.agent}"
+
+
+class Reconfigured(Message, frozen=True, kw_only=True):
+    """An agent now runs with another configuration, or says why not.
+
+    Attributes:
+        agent: which agent.
+        accepted: whether the configuration was taken.
+        reason: why not, or empty.
+    """
+
+    agent: str
+    accepted: bool
+    reason: str = ""
+
+
+class StoreDegraded(Message, frozen=True, kw_only=True):
+    """The store cannot write; healing goes on, and its record is in memory only."""
+
+    reason: str
+    degraded_s: float
+
+
+class StoreRecovered(Message, frozen=True, kw_only=True):
+    """The store writes again; ``lost`` entries did not fit into memory meanwhile."""
+
+    lost: int
+    recovered_s: float

@@ -1,0 +1,1 @@
+"""Every decision, once: pure, without clock, event loop, randomness or logging."""

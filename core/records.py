@@ -1,0 +1,95 @@
+"""What the journal keeps of an incident: enough to explain it, and to go on after a crash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+
+class IncidentRecord(Struct, frozen=True, kw_only=True, tag="incident"):
+    """State of an incident after a transition; the newest one of an id counts.
+
+    Attributes:
+        incident: identifier.
+        target: whose incident.
+        stage: where it stands (`mendel.core.incident.Stage`).
+        reason: why it went there, in words.
+        at_s: loop time of the transition.
+        onset_s: start of its first anomaly, loop time.
+        outcome: how it ended; empty while it is open.
+        blamed: the target that is treated instead, when this one is only a symptom.
+        actions: names of the actions that were run, in order.
+    """
+
+    incident: str
+    target: str
+    stage: str
+    reason: str
+    at_s: float
+    onset_s: float
+    outcome: str = ""
+    blamed: str = ""
+    actions: tuple[str, ...] = ()
+
+
+class IntentRecord(Struct, frozen=True, kw_only=True, tag="intent"):
+    """An action is about to start; it must be on disk before it does.
+
+    Attributes:
+        intent: identifier of this one execution.
+        incident: what for.
+        target: what it is run on.
+        action: its name.
+        attempt: 1 for the first try.
+        timeout_s: how long it may take.
+        at_s: loop time.
+        before: what the world told of the target just before (such as pid and start time of its
+            process), so that after a crash it can be asked whether the action took place.
+    """
+
+    intent: str
+    incident: str
+    target: str
+    action: str
+    attempt: int
+    timeout_s: float
+    at_s: float
+    before: dict[str, Any] = {}
+
+
+class OutcomeRecord(Struct, frozen=True, kw_only=True, tag="outcome"):
+    """How an action ended.
+
+    Attributes:
+        intent: which execution.
+        outcome: as in `mendel.bus.messages.ActionFinished`.
+        detail: what a person should know, without secrets.
+        duration_s: how long it took.
+        at_s: loop time.
+    """
+
+    intent: str
+    outcome: str
+    detail: str
+    duration_s: float
+    at_s: float
+
+
+class WindowRecord(Struct, frozen=True, kw_only=True, tag="window"):
+    """Readings of a target around an incident.
+
+    Attributes:
+        incident: which incident.
+        target: whose readings.
+        times_s: loop time of each row, oldest first, n values.
+        metrics: for each metric n values; ``None`` where a row had none.
+    """
+
+    incident: str
+    target: str
+    times_s: tuple[float, ...]
+    metrics: dict[str, tuple[float | None, ...]]
+
+
+Record = IncidentRecord | IntentRecord | OutcomeRecord | WindowRecord

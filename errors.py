@@ -1,0 +1,202 @@
+"""What this package raises on purpose: whose fault it is, and what the caller can do.
+
+Every error names the thing, the value it had and what would have been right. What a program needs
+in order to react is an attribute; nobody has to parse text. ``exit_code`` is what the ``mendel``
+command returns for an error that reaches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class MendelError(Exception):
+    """Base of everything this package raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class Problem:
+    """One thing that is wrong with an input, where, and what would be right.
+
+    Attributes:
+        code: stable identifier for documentation and tests (``MD101``).
+        message: what is wrong, in one line, with the value found.
+        place: path of the field in the input (``components[0].probes[0].evry``); may be empty.
+        source: file the input came from, or empty.
+        line: 1-based line in ``source``; 0 when unknown.
+        excerpt: the text of that line, without its end; may be empty.
+        suggestion: what would be right, or empty.
+    """
+
+    __slots__ = ("code", "excerpt", "line", "message", "place", "source", "suggestion")
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        place: str = "",
+        source: str = "",
+        line: int = 0,
+        excerpt: str = "",
+        suggestion: str = "",
+    ) -> None:
+        self.code = code
+        self.message = message
+        self.place = place
+        self.source = source
+        self.line = line
+        self.excerpt = excerpt
+        self.suggestion = suggestion
+
+    def __str__(self) -> str:
+        lines = [f"error[{self.code}]: {self.message}"]
+        if self.source or self.place:
+            where = f"{self.source}:{self.line}" if self.line else self.source
+            lines.append("  --> " + (f"{where}  ({self.place})" if self.place else where))
+        if self.excerpt:
+            lines.append(f"{self.line:>4}| {self.excerpt}")
+        if self.suggestion:
+            lines.append(f"    | help: {self.suggestion}")
+        return "\n".join(lines)
+
+
+class ConfigError(MendelError, ValueError):  # A ValueError, so that msgspec adds the path.
+    """A configuration is invalid; nothing was started or changed.
+
+    Attributes:
+        problems: everything that is wrong, in the order of the file; may be empty when the error
+            was raised below the reader of files, which then adds the place.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
+class PluginError(MendelError):
+    """A plug-in could not be loaded or does not keep its contract; the rest runs on.
+
+    Attributes:
+        place: where it was named (entry point or line of the configuration).
+        reason: what is wrong with it.
+    """
+
+    exit_code = 3
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"{place}: {reason}")
+        self.place = place
+        self.reason = reason
+
+
+class EnvironmentProblem(MendelError):
+    """The machine lacks what is needed: a port, a permission, a command, an extra.
+
+    Attributes:
+        remedy: what the user can do about it, as a sentence or a command.
+    """
+
+    exit_code = 4
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(f"{message}\n  help: {remedy}" if remedy else message)
+        self.remedy = remedy
+
+
+class NotRunning(MendelError):
+    """No runtime answers at the given place."""
+
+    exit_code = 5
+
+
+class StoreError(MendelError):
+    """The store cannot keep its promise: the file is unreadable, full, locked or corrupt."""
+
+    exit_code = 4
+
+
+class BusError(MendelError):
+    """Base of what goes wrong with the delivery of a message."""
+
+
+class SubjectError(BusError, ValueError):
+    """A subject or pattern is not well formed."""
+
+
+class NoResponders(BusError):
+    """A request was sent to a subject that nobody listens to.
+
+    Attributes:
+        subject: where it was sent.
+    """
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(f"nobody listens to {subject!r}")
+        self.subject = subject
+
+
+class RequestTimeout(BusError, TimeoutError):
+    """A request was not answered before its deadline.
+
+    Attributes:
+        subject: where it was sent.
+        timeout_s: how long the sender waited.
+    """
+
+    def __init__(self, subject: str, timeout_s: float) -> None:
+        super().__init__(f"no answer from {subject!r} within {timeout_s:.3g} s")
+        self.subject = subject
+        self.timeout_s = timeout_s
+
+
+class RequestFailed(BusError):
+    """The responder failed, dropped or refused the request, so there will be no answer.
+
+    Attributes:
+        subject: where it was sent.
+        reason: why there is no answer.
+    """
+
+    def __init__(self, subject: str, reason: str) -> None:
+        super().__init__(f"request to {subject!r} failed: {reason}")
+        self.subject = subject
+        self.reason = reason
+
+
+class AskCycle(BusError):
+    """A request would wait for an agent that already waits for the one that asks.
+
+    Attributes:
+        path: names of the agents that would wait for each other, the asking one first and last.
+    """
+
+    def __init__(self, path: Sequence[str]) -> None:
+        super().__init__("ask cycle: " + " -> ".join(path))
+        self.path = tuple(path)
+
+
+class BusClosed(BusError):
+    """The bus has been shut down and takes no more messages."""
+
+
+class CallNotPermitted(MendelError):
+    """A guard did not let a call pass, so the call was not made.
+
+    Attributes:
+        target: the protected service.
+        state: state of its circuit (or the limit that refused).
+        retry_after_s: seconds until a call may be permitted.
+    """
+
+    def __init__(self, target: str, state: str, retry_after_s: float) -> None:
+        super().__init__(
+            f"call to {target!r} is not permitted ({state}); retry in {retry_after_s:.3g} s"
+        )
+        self.target = target
+        self.state = state
+        self.retry_after_s = retry_after_s

@@ -1,0 +1,1 @@
+"""Put together, run, show: configuration, supervision, store, world and command line."""

@@ -1,0 +1,1 @@
+"""Virtual time and worlds that are not real."""
