@@ -312,13 +312,14 @@ class RunAction(Message, frozen=True, kw_only=True):
 
 
 class ActionStarted(Message, frozen=True, kw_only=True):
-    """The intent is on disk and the action has begun."""
+    """The intent is on disk and the action has begun; it ends within ``timeout_s``."""
 
     target: str
     intent: str
     incident: str
     action: str
     started_s: float
+    timeout_s: float
 
 
 class ActionFinished(Message, frozen=True, kw_only=True):
@@ -334,6 +335,7 @@ class ActionFinished(Message, frozen=True, kw_only=True):
         detail: what a person should know (exit code, last line of output), without secrets.
         duration_s: how long it took.
         finished_s: when.
+        settle_s: how long after that its effect may take to show.
     """
 
     target: str
@@ -344,6 +346,7 @@ class ActionFinished(Message, frozen=True, kw_only=True):
     detail: str
     duration_s: float
     finished_s: float
+    settle_s: float = 0.0
 
 
 class IsolateTarget(Message, frozen=True, kw_only=True):

@@ -1,0 +1,234 @@
+r"""The health of one target, from what its probes see.
+
+A target is *sick* while any metric is in alarm, *suspect* while a metric still owes good samples,
+*unknown* when a probe has been silent for too long, else *healthy*. No data is neither up nor
+down: a silent target is never treated for being silent.
+
+    healthy --bad sample--> suspect --enough of them--> sick --good ones in a row--> healthy
+       \----------- silence -----------> unknown --first sample--> (as the samples say)
+
+While an action runs, and while the target boots after it, bad samples are what one expects: they
+raise no alarm. But the target has to prove itself: every metric owes good samples again, so that
+a process that is merely back, but does not serve yet, is not called healed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from ..bus.messages import AnomalyCleared, AnomalyDetected, HealthChanged, Message, Status
+from .detect import DEFAULT_THRESHOLDS, Threshold, ThresholdDetector, Verdict
+
+# What a refused connection says of the answer, and a missing answer of its content, is nothing:
+# one fact is one anomaly.
+_IMPLIED_BY = {"reachable": ("answered", "ok"), "answered": ("ok",)}
+
+
+class WatchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a target is watched.
+
+    Attributes:
+        thresholds: by metric; they replace or complete the defaults of `core/detect.py`.
+        confirm_s: a target that is not healthy is looked at this often, if that is sooner than
+            its probe's own interval: doubts are settled fast, both ways.
+        silent_s: without a sample for this long a probe counts as silent; never less than three
+            of its intervals.
+        window_rows: how many readings are kept for the record of an incident.
+    """
+
+    thresholds: dict[str, Threshold] = {}
+    confirm_s: Annotated[float, Meta(gt=0)] = 0.25
+    silent_s: Annotated[float, Meta(gt=0)] = 10.0
+    window_rows: Annotated[int, Meta(ge=1, le=10_000)] = 120
+
+
+class TargetWatch:
+    """Decide what the samples of one target mean.
+
+    Args:
+        target: whose samples.
+        config: how it is watched.
+        silent_after_s: for each probe, the silence that makes the target unknown.
+    """
+
+    __slots__ = (
+        "_acted_on",
+        "_detail",
+        "_detectors",
+        "_due_s",
+        "_excused_until_s",
+        "_silent_after_s",
+        "_unheard",
+        "config",
+        "status",
+        "target",
+    )
+
+    def __init__(
+        self, target: str, config: WatchConfig, silent_after_s: Mapping[str, float]
+    ) -> None:
+        self.target = target
+        self.config = config
+        self.status = Status.UNKNOWN  # Nothing is known before the first sample.
+        self._detectors: dict[str, ThresholdDetector | None] = {}
+        self._silent_after_s = dict(silent_after_s)
+        self._due_s = dict.fromkeys(silent_after_s, math.inf)
+        self._unheard = dict.fromkeys(silent_after_s)
+        self._detail = ""
+        self._excused_until_s = -math.inf
+        self._acted_on = False
+
+    def on_sample(
+        self, probe: str, metrics: Mapping[str, float], detail: str, now_s: float
+    ) -> list[Message]:
+        """Take what one probe saw, and tell what changed.
+
+        Args:
+            probe: name of the probe.
+            metrics: values by name, units as suffixes.
+            detail: what a person should know of them.
+            now_s: when they were taken.
+        """
+        events: list[Message] = []
+        self._due_s[probe] = now_s + self._silent_after_s.get(probe, self.config.silent_s)
+        self._unheard.pop(probe, None)
+        self._detail = detail
+        implied = _implied(metrics)
+        for metric, value in metrics.items():
+            detector = self._detector(metric)
+            if detector is None or metric in implied:
+                continue
+            if self._is_excused(detector, value, now_s):
+                detector.ask_for_proof()
+                continue
+            verdict = detector.update(value, now_s)
+            if verdict is Verdict.RAISED:
+                events.append(self._anomaly(metric, value, detector, now_s))
+            elif verdict is Verdict.CLEARED:
+                cleared = AnomalyCleared(target=self.target, metric=metric, cleared_s=now_s)
+                events.append(cleared)
+        return self._with_status(events, now_s)
+
+    def on_sweep(self, now_s: float) -> list[Message]:
+        """Look for probes that have fallen silent."""
+        return self._with_status([], now_s) if now_s >= min(self._due_s.values()) else []
+
+    def expect_from(self, now_s: float) -> None:
+        """Start the clock of every probe: from here on silence counts."""
+        for probe, after_s in self._silent_after_s.items():
+            self._due_s[probe] = now_s + after_s
+
+    def on_action_started(self, until_s: float, now_s: float) -> list[Message]:
+        """Something is being done to the target: until it is over, nothing it shows is news."""
+        return self._excuse(until_s, now_s, acted_on=True)
+
+    def on_booting(self, until_s: float, now_s: float) -> list[Message]:
+        """The target boots until ``until_s`` at the latest, and then has to have proven itself."""
+        return self._excuse(until_s, now_s, acted_on=False)
+
+    def since_s(self, now_s: float) -> float:
+        """Start of the present trouble; ``now_s`` when there is none."""
+        onsets = [each.onset_s for each in self._live() if each.alarmed or each.suspect]
+        return min([now_s, *onsets])
+
+    def worst_score(self, metrics: Mapping[str, float]) -> float:
+        """Greatest score of the given values; 1.0 is the alarm line."""
+        scores = [0.0]
+        for metric, value in metrics.items():
+            detector = self._detector(metric)
+            if detector is not None:
+                scores.append(detector.config.score(value))
+        return max(scores)
+
+    def reconfigure(self, config: WatchConfig) -> None:
+        """Watch with other thresholds; what is known stays where the threshold stays."""
+        for metric, detector in list(self._detectors.items()):
+            if (detector.config if detector else None) != _threshold_of(config, metric):
+                del self._detectors[metric]
+        self.config = config
+
+    def _excuse(self, until_s: float, now_s: float, *, acted_on: bool) -> list[Message]:
+        self._excused_until_s, self._acted_on = until_s, acted_on
+        self._unheard = dict.fromkeys(self._due_s)
+        for detector in self._live():
+            detector.ask_for_proof()
+        return self._with_status([], now_s)
+
+    def _is_excused(self, detector: ThresholdDetector, value: float, now_s: float) -> bool:
+        if now_s >= self._excused_until_s or detector.alarmed:
+            return False
+        if detector.config.booting and not self._acted_on:
+            return False
+        return detector.config.is_bad(value, alarmed=False)
+
+    def _live(self) -> list[ThresholdDetector]:
+        return [each for each in self._detectors.values() if each is not None]
+
+    def _detector(self, metric: str) -> ThresholdDetector | None:
+        try:
+            return self._detectors[metric]
+        except KeyError:
+            threshold = _threshold_of(self.config, metric)
+            detector = None if threshold is None else ThresholdDetector(threshold)
+            return self._detectors.setdefault(metric, detector)
+
+    def _anomaly(
+        self, metric: str, value: float, detector: ThresholdDetector, now_s: float
+    ) -> AnomalyDetected:
+        config = detector.config
+        reason = f"{metric} is {value:g}, should be {config.describe()}"
+        return AnomalyDetected(
+            target=self.target,
+            metric=metric,
+            value=value,
+            score=config.score(value),
+            onset_s=detector.onset_s,
+            detected_s=now_s,
+            reason=f"{reason} ({self._detail})" if self._detail else reason,
+            own=config.own,
+        )
+
+    def _with_status(self, events: list[Message], now_s: float) -> list[Message]:
+        status, reason = self._judge(now_s)
+        if status is not self.status:
+            changed = HealthChanged(
+                target=self.target,
+                status=status,
+                previous=self.status,
+                reason=reason,
+                changed_s=now_s,
+            )
+            self.status = status
+            events.append(changed)
+            if status is Status.HEALTHY:
+                self._excused_until_s = -math.inf  # It has booted.
+        return events
+
+    def _judge(self, now_s: float) -> tuple[Status, str]:
+        alarmed = [name for name, each in self._detectors.items() if each and each.alarmed]
+        if alarmed:
+            return Status.SICK, f"{', '.join(alarmed)} out of bounds"
+        silent = [probe for probe, due_s in self._due_s.items() if now_s >= due_s]
+        if silent:
+            return Status.UNKNOWN, f"no data from probe {', '.join(silent)}"
+        if self._unheard:
+            return Status.SUSPECT, f"waiting for probe {', '.join(self._unheard)}"
+        suspects = [name for name, each in self._detectors.items() if each and each.suspect]
+        if suspects:
+            return Status.SUSPECT, f"{', '.join(suspects)} not proven good"
+        return Status.HEALTHY, "all metrics within bounds"
+
+
+def _threshold_of(config: WatchConfig, metric: str) -> Threshold | None:
+    return config.thresholds.get(metric) or DEFAULT_THRESHOLDS.get(metric)
+
+
+def _implied(metrics: Mapping[str, float]) -> tuple[str, ...]:
+    for metric, implied in _IMPLIED_BY.items():
+        if metrics.get(metric, 1.0) < 0.5:
+            return implied
+    return ()
