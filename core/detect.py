@@ -21,6 +21,10 @@ from .gene import Gene
 # poison every later comparison.
 SCORE_MAX = 1000.0
 
+# An alarm that stands is raised again when its score has grown by this factor: rarely enough not
+# to chatter, soon enough that whoever acts learns that it makes things worse.
+_WORSE_FACTOR = 2.0
+
 
 class Threshold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A line that a metric must not cross, and how much evidence that takes.
@@ -101,7 +105,7 @@ DEFAULT_THRESHOLDS: dict[str, Threshold] = {
 
 
 class Verdict(Enum):
-    """What one more sample changed."""
+    """What one more sample changed; an alarm is raised again when it got clearly worse."""
 
     UNCHANGED = 0
     RAISED = 1
@@ -116,13 +120,14 @@ class ThresholdDetector:
         onset_s: time of the first bad sample of the present alarm or suspicion.
     """
 
-    __slots__ = ("_bits", "_good", "alarmed", "config", "onset_s")
+    __slots__ = ("_bits", "_good", "_raised_score", "alarmed", "config", "onset_s")
 
     def __init__(self, config: Threshold) -> None:
         self.config = config
         self.alarmed = False
         self.onset_s = math.inf
         self._bits = 0
+        self._raised_score = math.inf
         self._good = config.clear  # Nothing is under suspicion before the first sample.
 
     @property
@@ -146,10 +151,16 @@ class ThresholdDetector:
             self.onset_s = taken_s
         self._good = 0
         self._bits = (self._bits << 1 | 1) & ((1 << config.of) - 1)
-        if not self.alarmed and self._bits.bit_count() >= config.samples:
-            self.alarmed = True
-            return Verdict.RAISED
-        return Verdict.UNCHANGED
+        if self.alarmed:
+            return self._raise_if(config.score(value) > self._raised_score * _WORSE_FACTOR, value)
+        return self._raise_if(self._bits.bit_count() >= config.samples, value)
+
+    def _raise_if(self, due: bool, value: float) -> Verdict:
+        if not due:
+            return Verdict.UNCHANGED
+        self.alarmed = True
+        self._raised_score = self.config.score(value)
+        return Verdict.RAISED
 
     def _take_good(self) -> Verdict:
         self._bits = self._bits << 1 & ((1 << self.config.of) - 1)

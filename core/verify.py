@@ -7,6 +7,7 @@ still booting.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -29,31 +30,48 @@ class VerifyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     worse_factor: Annotated[float, Meta(gt=1), Gene(low=1.2, high=5)] = 2.0
 
 
-class Condition(Struct, frozen=True):
-    """How ill a target is, for comparison.
+# How grave it is that a metric is in alarm. A process that is gone says more than one that cannot
+# be reached, that more than one that does not answer; what a component measures of itself is
+# comparable by score only.
+_GRAVITY = {"alive": 4, "stopped": 3, "reachable": 3, "answered": 2, "ok": 1}
+
+
+class Condition(Struct, frozen=True, order=True):
+    """How ill a target is, comparable.
 
     Attributes:
-        status: its health.
-        metrics: names of the metrics in alarm.
-        score: the greatest of their scores.
+        gravity: of the gravest metric in alarm; -1 for none.
+        score: the greatest score among the metrics of that gravity; 0.0 for none.
     """
 
-    status: Status
-    metrics: frozenset[str]
-    score: float
+    gravity: int = -1
+    score: float = 0.0
 
 
-def conclude(before: Condition, after: Condition, config: VerifyConfig) -> Conclusion:
+def condition_of(scores: Mapping[str, float]) -> Condition:
+    """Sum up the metrics that are in alarm.
+
+    Args:
+        scores: by metric, 1.0 on the alarm line.
+    """
+    conditions = (Condition(_GRAVITY.get(name, 0), score) for name, score in scores.items())
+    return max(conditions, default=Condition())
+
+
+def conclude(
+    status: Status, before: Condition, after: Condition, config: VerifyConfig
+) -> Conclusion:
     """Judge an action at the end of its window.
 
     Args:
-        before: when the action was chosen.
-        after: now.
+        status: health of the target now.
+        before: how ill it was when the action was chosen.
+        after: how ill it is now.
         config: what counts as worse.
     """
-    if after.status is Status.HEALTHY:
+    if status is Status.HEALTHY:
         return "helped"
-    more_is_broken = bool(after.metrics - before.metrics)
-    if more_is_broken or after.score > before.score * config.worse_factor:
+    if after.gravity > before.gravity:
         return "worse"
-    return "no_effect"
+    grown = after.score > before.score * config.worse_factor
+    return "worse" if after.gravity == before.gravity and grown else "no_effect"

@@ -1,0 +1,270 @@
+"""What may be done, how often, how widely, and whether a person has to say yes first.
+
+Every action passes here before it runs. The rules are asked in a fixed order and the first one
+that objects decides; an objection says when to ask again, or that asking again is pointless.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+Mode = Literal["observe", "recommend", "act"]
+
+# Rules without a time of their own are asked again this soon: a place may be free by then.
+_ASK_AGAIN_S = 1.0
+
+
+class PolicyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The limits of what mendel may do by itself.
+
+    Attributes:
+        mode: only watch; ask a person before each action; or act.
+        allow: names of the actions that may be run; empty allows all that are declared.
+        approve: names of actions that need a person's approval even in mode ``act``.
+        component_actions: actions per component ...
+        component_period_s: ... in this time.
+        estate_actions: actions in the whole estate ...
+        estate_period_s: ... in this time.
+        concurrent_actions: actions under way at once in the whole estate.
+        blast_share: greatest share of the components that disruptive actions may touch at once;
+            one is always possible.
+        panic_share: when more than this share of the components look sick each for itself, it is
+            rather the monitoring that is sick, and nothing is done ...
+        panic_minimum: ... if they are at least this many.
+        healthy_minimum: a disruptive action must leave this many healthy members in the group of
+            its component; only groups of more than one count.
+    """
+
+    mode: Mode = "act"
+    allow: tuple[str, ...] = ()
+    approve: tuple[str, ...] = ()
+    component_actions: Annotated[int, Meta(ge=1)] = 10
+    component_period_s: Annotated[float, Meta(gt=0)] = 600.0
+    estate_actions: Annotated[int, Meta(ge=1)] = 60
+    estate_period_s: Annotated[float, Meta(gt=0)] = 600.0
+    concurrent_actions: Annotated[int, Meta(ge=1)] = 100
+    blast_share: Annotated[float, Meta(gt=0, le=1)] = 0.34
+    panic_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
+    panic_minimum: Annotated[int, Meta(ge=1)] = 5
+    healthy_minimum: Annotated[int, Meta(ge=0)] = 1
+
+
+class Pause(Struct, frozen=True, kw_only=True):
+    """Hands off, from ``start_s`` until ``end_s``: a person's wish or a maintenance window.
+
+    Attributes:
+        target: component name, or ``*`` for the whole estate.
+        start_s: loop time.
+        end_s: loop time.
+        who: who asked for it.
+        reason: why.
+    """
+
+    target: str
+    start_s: float
+    end_s: float
+    who: str
+    reason: str = ""
+
+
+class ActionFacts(Struct, frozen=True, kw_only=True):
+    """What a decision needs to know of an action.
+
+    Attributes:
+        name: unique in its component.
+        disruptive: whether it costs capacity.
+        timeout_s: how long it may take.
+        settle_s: how long its effect may then take to show.
+        undo: name of the action that takes it back, or empty.
+    """
+
+    name: str
+    disruptive: bool = True
+    timeout_s: float = 30.0
+    settle_s: float = 10.0
+    undo: str = ""
+
+
+class EstateView(Struct, frozen=True, kw_only=True):
+    """The whole estate at the moment of a decision.
+
+    Attributes:
+        components: how many there are.
+        blamed: how many of them are sick for a reason of their own.
+        group_healthy: healthy members of the target's group, the target left out; ``None`` when
+            it has no group.
+    """
+
+    components: int
+    blamed: int
+    group_healthy: int | None = None
+
+
+class Permit(Struct, frozen=True):
+    """Go ahead."""
+
+
+class NeedsApproval(Struct, frozen=True):
+    """Ask a person first."""
+
+    reason: str
+
+
+class Denied(Struct, frozen=True):
+    """Not now, or never.
+
+    Attributes:
+        reason: which rule, with its numbers.
+        retry_s: loop time when asking again makes sense; infinite when it never does.
+    """
+
+    reason: str
+    retry_s: float = math.inf
+
+
+Ruling = Permit | NeedsApproval | Denied
+
+
+class Policy:
+    """Rule on each action, and keep the accounts that the rules need.
+
+    Args:
+        config: the limits.
+        modes: the mode of single components, where it is not that of the estate.
+    """
+
+    def __init__(self, config: PolicyConfig, modes: Mapping[str, Mode] | None = None) -> None:
+        self.config = config
+        self.modes: dict[str, Mode] = dict(modes or {})
+        self.pauses: list[Pause] = []
+        self._of_component: dict[str, deque[float]] = {}
+        self._of_estate: deque[float] = deque()
+        self._running: dict[str, tuple[str, bool]] = {}
+
+    def rule(self, target: str, action: ActionFacts, estate: EstateView, now_s: float) -> Ruling:
+        """Say whether the action may run on the target now.
+
+        Args:
+            target: a component; an empty one means nothing, never everything.
+            action: what is to be run.
+            estate: everything else that matters.
+            now_s: loop time.
+        """
+        objection = (
+            self._never(target, action)
+            or self._paused(target, now_s)
+            or self._too_often(target, now_s)
+            or self._too_wide(target, action, now_s)
+            or self._doubtful(target, action, estate, now_s)
+        )
+        if objection is not None:
+            return objection
+        if self.mode_of(target) == "recommend":
+            return NeedsApproval("mode is recommend")
+        if action.name in self.config.approve:
+            return NeedsApproval(f"action {action.name} needs approval")
+        return Permit()
+
+    def mode_of(self, target: str) -> Mode:
+        """The mode that holds for a component."""
+        return self.modes.get(target, self.config.mode)
+
+    def started(self, intent: str, target: str, action: ActionFacts, now_s: float) -> None:
+        """An action that was permitted begins."""
+        self._of_component.setdefault(target, deque()).append(now_s)
+        self._of_estate.append(now_s)
+        self._running[intent] = (target, action.disruptive)
+
+    def finished(self, intent: str) -> None:
+        """An action came to its end; one that is not known is none of ours."""
+        self._running.pop(intent, None)
+
+    def pause(self, pause: Pause) -> None:
+        """Keep hands off for a while."""
+        self.pauses.append(pause)
+
+    def resume(self, target: str, now_s: float) -> bool:
+        """End all pauses that hold for a target now; ``*`` ends those of the whole estate.
+
+        Returns:
+            Whether there was one.
+        """
+        kept = [each for each in self.pauses if each.target != target or each.start_s > now_s]
+        found = len(kept) < len(self.pauses)
+        self.pauses = kept
+        return found
+
+    def pause_of(self, target: str, now_s: float) -> Pause | None:
+        """The pause that holds for a target now and ends last, if there is one."""
+        self.pauses = [each for each in self.pauses if each.end_s > now_s]
+        holding = [
+            each for each in self.pauses if each.target in (target, "*") and each.start_s <= now_s
+        ]
+        return max(holding, key=lambda pause: pause.end_s, default=None)
+
+    def _never(self, target: str, action: ActionFacts) -> Denied | None:
+        if not target:
+            return Denied("no target: an empty target means nothing, never everything")
+        if self.mode_of(target) == "observe":
+            return Denied("mode is observe")
+        if self.config.allow and action.name not in self.config.allow:
+            return Denied(f"action {action.name} is not on the allow-list")
+        return None
+
+    def _paused(self, target: str, now_s: float) -> Denied | None:
+        pause = self.pause_of(target, now_s)
+        if pause is None:
+            return None
+        reason = f": {pause.reason}" if pause.reason else ""
+        return Denied(f"{pause.target} is paused by {pause.who}{reason}", pause.end_s)
+
+    def _too_often(self, target: str, now_s: float) -> Denied | None:
+        config = self.config
+        mine = self._of_component.setdefault(target, deque())
+        for times, limit, period_s, whose in (
+            (mine, config.component_actions, config.component_period_s, target),
+            (self._of_estate, config.estate_actions, config.estate_period_s, "the estate"),
+        ):
+            while times and times[0] <= now_s - period_s:
+                times.popleft()
+            if len(times) >= limit:
+                reason = f"{whose} had {limit} actions in the last {period_s:g} s"
+                return Denied(reason, times[0] + period_s)
+        return None
+
+    def _too_wide(self, target: str, action: ActionFacts, now_s: float) -> Denied | None:
+        if len(self._running) >= self.config.concurrent_actions:
+            return Denied(f"{len(self._running)} actions are under way", now_s + _ASK_AGAIN_S)
+        if action.disruptive and (target, True) in self._running.values():
+            return Denied(f"another action is under way on {target}", now_s + _ASK_AGAIN_S)
+        return None
+
+    def _doubtful(
+        self, target: str, action: ActionFacts, estate: EstateView, now_s: float
+    ) -> Denied | None:
+        config = self.config
+        later_s = now_s + _ASK_AGAIN_S
+        panic = config.panic_share * estate.components
+        if estate.blamed >= config.panic_minimum and estate.blamed > panic:
+            return Denied(
+                f"{estate.blamed} of {estate.components} components look sick by themselves: "
+                "rather the monitoring is",
+                later_s,
+            )
+        if not action.disruptive:
+            return None
+        touched = {name for name, disruptive in self._running.values() if disruptive} | {target}
+        if len(touched) > max(1.0, config.blast_share * estate.components):
+            return Denied(
+                f"disruptive actions touch {len(touched) - 1} of {estate.components} components",
+                later_s,
+            )
+        healthy = estate.group_healthy
+        if healthy is not None and healthy < config.healthy_minimum:
+            return Denied(f"only {healthy} others of its group are healthy", later_s)
+        return None
