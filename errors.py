@@ -200,3 +200,22 @@ class CallNotPermitted(MendelError):
         self.target = target
         self.state = state
         self.retry_after_s = retry_after_s
+
+
+class VirtualTimeError(MendelError, RuntimeError):
+    """Something in virtual time needs the real world: a thread, a process, a real clock."""
+
+
+class Deadlock(VirtualTimeError):
+    """Nothing can ever happen again in virtual time: everybody waits, and no timer is set.
+
+    Attributes:
+        now_s: virtual time at which everything stopped.
+        waiting: who waits, where and for what, one line each.
+    """
+
+    def __init__(self, now_s: float, waiting: Sequence[str]) -> None:
+        lines = "".join(f"\n  {line}" for line in waiting)
+        super().__init__(f"deadlock at {now_s:g} s: nothing is ready and no timer is set{lines}")
+        self.now_s = now_s
+        self.waiting = tuple(waiting)
