@@ -19,11 +19,13 @@ class Component(Struct, frozen=True, kw_only=True):
         name: token of letters, digits, ``_`` and ``-``; it is part of subjects.
         kind: what sort of thing it is; it decides the defaults of its playbook.
         depends_on: names of the components it cannot do its work without.
+        group: label shared by components that do the same work; empty for one of a kind.
     """
 
     name: str
     kind: Kind = "service"
     depends_on: tuple[str, ...] = ()
+    group: str = ""
 
 
 class Topology:

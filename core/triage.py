@@ -42,6 +42,7 @@ class Standing(Struct, frozen=True, kw_only=True):
         treated_as: its own incident's cause when that is decided: its own name when it is the
             cause itself, another one's when it is a symptom; empty without a decision.
         undecided: it has an incident whose cause is still sought.
+        mutual: it needs the target in turn.
         onset_s: start of its trouble, when it has an incident.
         healed_s: when it last was healed; minus infinity for never.
     """
@@ -50,6 +51,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     fresh: bool = False
     treated_as: str = ""
     undecided: bool = False
+    mutual: bool = False
     onset_s: float = 0.0
     healed_s: float = float("-inf")
 
@@ -107,8 +109,9 @@ def blame(
         return Wait(f"looking at {', '.join(open_questions)} first")
     for name, standing in deepest_first:
         # Two that need each other and wait for each other: the one that fell ill first is it.
-        if standing.undecided and (standing.onset_s, name) < (onset_s, target):
-            return Attribute(name, f"{name} fell ill before {target}, which needs it")
+        first = not standing.mutual or (standing.onset_s, name) < (onset_s, target)
+        if standing.undecided and first:
+            return Attribute(name, f"{name} is ill as well and {target} needs it")
     if not below:
         return Treat("it depends on nothing that is watched")
     return Treat(

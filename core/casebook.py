@@ -1,0 +1,314 @@
+"""All incidents of an estate: the one place where what is seen becomes what is wished.
+
+The casebook knows the topology, the health of every target and every open incident; it hands
+each message to the incidents that it concerns, and is the `Desk` at which they ask about the
+estate. It never forgets an incident because an agent crashed: it outlives its agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from ..bus.messages import (
+    ActionFinished,
+    Advice,
+    AnomalyCleared,
+    AnomalyDetected,
+    ApprovalGiven,
+    HealthChanged,
+    Message,
+    PauseTarget,
+    ResumeTarget,
+    Status,
+    TargetProbed,
+)
+from .effects import Effect
+from .incident import Care, Incident, Stage
+from .playbook import Attempt
+from .policy import ActionFacts, EstateView, Pause, Policy, Ruling
+from .records import IncidentRecord, IntentRecord
+from .topology import Topology
+from .triage import Blame, Standing, blame
+from .verify import condition_of
+
+# Below this gravity a target still does part of its work, which a disruptive action would cost.
+_STILL_SERVES = 2
+
+
+class Past(Struct, frozen=True):
+    """What is kept of the last incident of a target.
+
+    Attributes:
+        closed_s: when it was closed.
+        healed: whether an action had to be run for it.
+        attempts: what was tried.
+    """
+
+    closed_s: float
+    healed: bool
+    attempts: tuple[Attempt, ...]
+
+
+class Casebook:
+    """Decide for the whole estate.
+
+    Args:
+        topology: components and who needs whom.
+        cares: configuration of each target's healing; other targets get ``stranger``.
+        policy: what may be done.
+        run: number of this run of mendel, first part of every incident's name.
+        stranger: care for targets that are in no configuration.
+
+    Attributes:
+        incidents: the open ones, by target; at most one each.
+        health: status of each target that has been heard of.
+    """
+
+    def __init__(
+        self,
+        topology: Topology,
+        cares: Mapping[str, Care],
+        policy: Policy,
+        *,
+        run: int = 1,
+        stranger: Care | None = None,
+    ) -> None:
+        self.topology = topology
+        self.cares = dict(cares)
+        self.policy = policy
+        self.incidents: dict[str, Incident] = {}
+        self.health: dict[str, Status] = dict.fromkeys(topology.components, Status.UNKNOWN)
+        self._stranger = stranger or Care(plan=(), actions={})
+        self._looked_s: dict[str, float] = {}
+        self._past: dict[str, Past] = {}
+        self._run = run
+        self._count = 0
+
+    def on_message(self, message: Message, now_s: float) -> list[Effect]:
+        """Take a message, and wish for what follows from it."""
+        match message:
+            case AnomalyDetected():
+                effects = self._on_anomaly(message, now_s)
+            case AnomalyCleared(target=target) if target in self.incidents:
+                self.incidents[target].on_cleared(message.metric)
+                effects = []
+            case HealthChanged(target=target):
+                effects = self._on_health(target, message.status, message.reason, now_s)
+            case TargetProbed(target=target):
+                self._looked_s[target] = message.taken_s
+                effects = self._on_health(target, message.status, "as just seen", now_s)
+            case ActionFinished(target=target) if target in self.incidents:
+                effects = self.incidents[target].on_finished(message, now_s)
+            case PauseTarget():
+                effects = self._on_pause(message, now_s)
+            case ResumeTarget():
+                effects = self._on_resume(message, now_s)
+            case ApprovalGiven():
+                effects = [
+                    effect
+                    for incident in tuple(self.incidents.values())
+                    for effect in incident.on_approval(message.approval, message.who, now_s)
+                ]
+            case _:
+                return []  # Of no concern to any incident.
+        return effects + self._tidy(now_s)
+
+    def on_advice(self, target: str, advice: Sequence[Advice], now_s: float) -> list[Effect]:
+        """Plug-ins answered about the action proposed for a target."""
+        incident = self.incidents.get(target)
+        return incident.on_advice(advice, now_s) + self._tidy(now_s) if incident else []
+
+    def on_timer(self, name: str, target: str, now_s: float) -> list[Effect]:
+        """A timer that an incident asked for is due."""
+        incident = self.incidents.get(target)
+        return incident.on_timer(name, now_s) + self._tidy(now_s) if incident else []
+
+    def restore(
+        self,
+        records: Sequence[IncidentRecord],
+        intents: Sequence[IntentRecord],
+        now_s: float,
+    ) -> list[Effect]:
+        """Take up what an earlier run left open.
+
+        Args:
+            records: newest record of each open incident.
+            intents: intents whose outcome is not known yet.
+            now_s: loop time of this run.
+        """
+        running = {each.incident: each.intent for each in intents}
+        effects: list[Effect] = []
+        for record in records:
+            attempts = [Attempt(name, "no_effect") for name in record.actions]
+            incident = Incident(
+                record.incident,
+                record.target,
+                now_s,
+                now_s,
+                self.cares.get(record.target, self._stranger),
+                self,
+                attempts,
+            )
+            self.incidents[record.target] = incident
+            stage = Stage(record.stage)
+            intent = running.get(record.incident, "")
+            effects += incident.take_up(stage, record.actions, intent, now_s)
+        return effects
+
+    def reconfigure(self, cares: Mapping[str, Care]) -> None:
+        """Heal by another configuration from here on, open incidents included."""
+        self.cares = dict(cares)
+        for target, incident in self.incidents.items():
+            incident.care = self.cares.get(target, self._stranger)
+
+    # --- the desk -----------------------------------------------------------------------------
+
+    def below(self, target: str) -> Sequence[str]:
+        """All that the target needs, nearest first."""
+        return self.topology.below(target)
+
+    def blame(self, incident: Incident, *, waited: bool) -> Blame:
+        """Whether the target is the cause of its trouble."""
+        below = self.topology.below(incident.target)
+        standings = {name: self._standing(name, incident) for name in below}
+        return blame(
+            incident.target,
+            incident.onset_s,
+            below,
+            standings,
+            incident.care.triage,
+            waited=waited,
+        )
+
+    def rule(self, incident: Incident, action: ActionFacts, now_s: float) -> Ruling:
+        """Whether the action may run."""
+        return self.policy.rule(incident.target, action, self._view(incident), now_s)
+
+    def started(self, intent: str, target: str, action: ActionFacts, now_s: float) -> None:
+        """The action begins."""
+        self.policy.started(intent, target, action, now_s)
+
+    def finished(self, intent: str) -> None:
+        """The action is over."""
+        self.policy.finished(intent)
+
+    def is_open(self, target: str) -> bool:
+        """Whether the target has an incident."""
+        return target in self.incidents
+
+    def observes(self, target: str) -> bool:
+        """Whether nothing may be done to the target, only watched."""
+        return self.policy.mode_of(target) == "observe"
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _on_anomaly(self, anomaly: AnomalyDetected, now_s: float) -> list[Effect]:
+        target = anomaly.target
+        self.health[target] = Status.SICK
+        known = self.incidents.get(target)
+        if known is not None:
+            return known.on_anomaly(anomaly, now_s)
+        care = self.cares.get(target, self._stranger)
+        past = self._past.get(target)
+        relapse = past is not None and now_s - past.closed_s <= care.playbook.relapse_s
+        self._count += 1
+        incident = Incident(
+            f"{self._run}-{self._count}",
+            target,
+            anomaly.onset_s,
+            now_s,
+            care,
+            self,
+            past.attempts if past and relapse else (),
+        )
+        self.incidents[target] = incident
+        return incident.open(anomaly, now_s)
+
+    def _on_health(self, target: str, status: Status, reason: str, now_s: float) -> list[Effect]:
+        self.health[target] = status
+        effects: list[Effect] = []
+        incident = self.incidents.get(target)
+        if incident is not None and incident.status is not status:
+            effects += incident.on_health(status, reason, now_s)
+        for other in tuple(self.incidents.values()):
+            if target in self.topology.below(other.target):
+                effects += other.look_again(now_s)
+        return effects
+
+    def _on_pause(self, message: PauseTarget, now_s: float) -> list[Effect]:
+        pause = Pause(
+            target=message.target,
+            start_s=now_s,
+            end_s=now_s + message.duration_s,
+            who=message.who,
+            reason=message.reason,
+        )
+        self.policy.pause(pause)
+        return []
+
+    def _on_resume(self, message: ResumeTarget, now_s: float) -> list[Effect]:
+        self.policy.resume(message.target, now_s)
+        effects: list[Effect] = []
+        for incident in tuple(self.incidents.values()):
+            if message.target in (incident.target, "*"):
+                effects += incident.on_resume(message.who, now_s)
+        return effects
+
+    def _tidy(self, now_s: float) -> list[Effect]:
+        """Put closed incidents away, and tell those that were their symptoms."""
+        effects: list[Effect] = []
+        for target, incident in tuple(self.incidents.items()):
+            if incident.stage is not Stage.CLOSED:
+                continue
+            del self.incidents[target]
+            self._past[target] = Past(now_s, incident.was_treated, tuple(incident.attempts))
+            for other in self.incidents.values():
+                if other.cause == target:
+                    effects += other.on_cause_closed(now_s)
+                else:
+                    effects += other.look_again(now_s)
+        return effects
+
+    def _standing(self, name: str, asking: Incident) -> Standing:
+        incident = self.incidents.get(name)
+        past = self._past.get(name)
+        treated_as = ""
+        if incident is not None and incident.stage is Stage.ATTRIBUTED:
+            treated_as = incident.cause
+        elif incident is not None and incident.stage is not Stage.TRIAGE:
+            treated_as = name
+        return Standing(
+            status=self.health.get(name, Status.UNKNOWN),
+            fresh=self._looked_s.get(name, float("-inf")) >= asking.asked_s,
+            treated_as=treated_as,
+            undecided=incident is not None and incident.stage is Stage.TRIAGE,
+            mutual=asking.target in self.topology.below(name),
+            onset_s=incident.onset_s if incident is not None else 0.0,
+            healed_s=past.closed_s if past is not None and past.healed else float("-inf"),
+        )
+
+    def _view(self, incident: Incident) -> EstateView:
+        by_themselves = [
+            each
+            for each in self.incidents.values()
+            if each.stage not in (Stage.TRIAGE, Stage.ATTRIBUTED)
+            and each.status in (Status.SICK, Status.UNKNOWN)
+        ]
+        return EstateView(
+            components=len(self.topology.components),
+            blamed=len(by_themselves),
+            group_healthy=self._group_healthy(incident),
+        )
+
+    def _group_healthy(self, incident: Incident) -> int | None:
+        component = self.topology.components.get(incident.target)
+        serves = condition_of(incident.scores).gravity < _STILL_SERVES
+        if component is None or not component.group or not serves:
+            return None
+        return sum(
+            self.health[other.name] is Status.HEALTHY
+            for other in self.topology.components.values()
+            if other.group == component.group and other.name != component.name
+        )
