@@ -1,7 +1,7 @@
 """For tests of agents: a pytest plug-in, loaded by itself where mendel is installed.
 
 A test that is marked ``virtual_time`` runs, with its asynchronous fixtures, in an event loop whose
-clock jumps (`mendel.scenarios.virtual_time`), so an hour of waiting takes no time:
+clock jumps (`mendel.scenarios.virtual_time`), so an hour of waiting takes no time::
 
     @pytest.mark.virtual_time
     async def test_an_hour_passes() -> None:

@@ -10,6 +10,8 @@ virtual time would have to guess, so they are refused. Sockets work as long as b
 loop: bytes that are there are delivered, but the clock does not wait for those that may come. When
 no timer is left they are given `PATIENCE_S` of real time, so that nothing hangs forever.
 
+To use it::
+
     asyncio.run(main(), loop_factory=VirtualTimeLoop)  # Python 3.12; before, `run(main())` here
     anyio.run(main, backend_options={"loop_factory": VirtualTimeLoop})
 
