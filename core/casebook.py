@@ -25,11 +25,12 @@ from ..bus.messages import (
     TargetProbed,
 )
 from .effects import Effect
-from .incident import Care, Incident, Stage
+from .incident import Incident, Stage
 from .playbook import Attempt
 from .policy import ActionFacts, EstateView, Pause, Policy, Ruling
 from .records import IncidentRecord, IntentRecord
 from .topology import Topology
+from .treatment import NOTIFY, Care
 from .triage import Blame, Standing, blame
 from .verify import condition_of
 
@@ -141,7 +142,7 @@ class Casebook:
         running = {each.incident: each.intent for each in intents}
         effects: list[Effect] = []
         for record in records:
-            attempts = [Attempt(name, "no_effect") for name in record.actions]
+            attempts = [Attempt(name, "no_effect") for name in record.actions if name != NOTIFY]
             incident = Incident(
                 record.incident,
                 record.target,
@@ -161,7 +162,7 @@ class Casebook:
         """Heal by another configuration from here on, open incidents included."""
         self.cares = dict(cares)
         for target, incident in self.incidents.items():
-            incident.care = self.cares.get(target, self._stranger)
+            incident.treatment.care = self.cares.get(target, self._stranger)
 
     # --- the desk -----------------------------------------------------------------------------
 
@@ -197,6 +198,10 @@ class Casebook:
     def is_open(self, target: str) -> bool:
         """Whether the target has an incident."""
         return target in self.incidents
+
+    def may_isolate(self, target: str, now_s: float) -> bool:
+        """Whether calls may be kept away from the target."""
+        return self.policy.may_isolate(target, now_s)
 
     def observes(self, target: str) -> bool:
         """Whether nothing may be done to the target, only watched."""
@@ -263,7 +268,9 @@ class Casebook:
             if incident.stage is not Stage.CLOSED:
                 continue
             del self.incidents[target]
-            self._past[target] = Past(now_s, incident.was_treated, tuple(incident.attempts))
+            self._past[target] = Past(
+                now_s, incident.treatment.was_applied, tuple(incident.treatment.attempts)
+            )
             for other in self.incidents.values():
                 if other.cause == target:
                     effects += other.on_cause_closed(now_s)

@@ -174,6 +174,12 @@ class Policy:
         """The mode that holds for a component."""
         return self.modes.get(target, self.config.mode)
 
+    def may_isolate(self, target: str, now_s: float) -> bool:
+        """Say whether calls may be kept away from a target: only where mendel acts by itself."""
+        allowed = not self.config.allow or "isolate" in self.config.allow
+        acts = bool(target) and self.mode_of(target) == "act"
+        return allowed and acts and self.pause_of(target, now_s) is None
+
     def started(self, intent: str, target: str, action: ActionFacts, now_s: float) -> None:
         """An action that was permitted begins."""
         self._of_component.setdefault(target, deque()).append(now_s)

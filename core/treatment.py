@@ -1,0 +1,256 @@
+"""What to do next for one target, and what became of what was done before.
+
+A treatment walks the plan of its target: it finds the next step that may be taken, hears what
+plug-ins advise, remembers what was approved, and judges each action when its time is over. It
+knows nothing of stages, timers or messages; the incident that owns it does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from ..bus.messages import Advice, Status
+from .playbook import Attempt, PlaybookConfig, backoff_s, next_action
+from .policy import ActionFacts, Denied, NeedsApproval, Ruling
+from .triage import TriageConfig
+from .verify import Conclusion, Condition, VerifyConfig, conclude, condition_of
+
+NOTIFY = "notify"  # The action that tells a person; it treats nothing.
+
+
+class IncidentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How patient an incident is with the healer itself.
+
+    Attributes:
+        consult_s: how long plug-ins may think about a proposed action.
+        grace_s: so long after its own timeout an action may stay unanswered before it is asked
+            for again; longer than it takes to restart an agent.
+        asks: how often that is done before a person is asked.
+        held_s: an incident that policy has kept from acting for so long goes to a person.
+    """
+
+    consult_s: Annotated[float, Meta(gt=0)] = 1.0
+    grace_s: Annotated[float, Meta(gt=0)] = 5.0
+    asks: Annotated[int, Meta(ge=0)] = 3
+    held_s: Annotated[float, Meta(gt=0)] = 300.0
+
+
+class Care(Struct, frozen=True, kw_only=True):
+    """All that configures the healing of one target.
+
+    Attributes:
+        plan: names of the actions to try, in order.
+        actions: what is known of each action that the target has.
+        incident: patience with the healer.
+        triage: how long to look before blaming.
+        playbook: attempts, back-off, relapses.
+        verify: how an action is judged.
+    """
+
+    plan: tuple[str, ...]
+    actions: Mapping[str, ActionFacts]
+    incident: IncidentConfig = IncidentConfig()
+    triage: TriageConfig = TriageConfig()
+    playbook: PlaybookConfig = PlaybookConfig()
+    verify: VerifyConfig = VerifyConfig()
+
+
+class Run(Struct, frozen=True):
+    """Run this action now."""
+
+    action: ActionFacts
+
+
+class AskPlugins(Struct, frozen=True):
+    """Hear what plug-ins say of this action first."""
+
+    action: ActionFacts
+
+
+class AskPerson(Struct, frozen=True):
+    """A person must say yes to this action first."""
+
+    action: ActionFacts
+    reason: str
+
+
+class Hold(Struct, frozen=True):
+    """Policy objects for now; ask again at ``retry_s``."""
+
+    action: ActionFacts
+    reason: str
+    retry_s: float
+
+
+class OnlyWatch(Struct, frozen=True):
+    """Nothing may be done; this is what would be run."""
+
+    action: str
+
+
+class GiveUp(Struct, frozen=True):
+    """Nothing is left that may be tried."""
+
+    reason: str
+
+
+Move = Run | AskPlugins | AskPerson | Hold | OnlyWatch | GiveUp
+
+
+class Treatment:
+    """Decide the next step for one target.
+
+    Args:
+        target: whose treatment.
+        care: its configuration.
+        past: attempts of an incident that this one is a relapse of.
+
+    Attributes:
+        attempts: what was tried, the present action included.
+        ran: names of all actions that were started, in order.
+        action: the one that was chosen last.
+        is_preparing: whether that one only prepares the step of the plan (``drain``).
+        is_undoing: whether that one takes back what made things worse.
+    """
+
+    def __init__(self, target: str, care: Care, past: Sequence[Attempt] = ()) -> None:
+        self.target = target
+        self.care = care
+        self.attempts: list[Attempt] = list(past)
+        self.ran: list[str] = []
+        self.action = ""
+        self.is_preparing = False
+        self.is_undoing = False
+        self._preparations: deque[str] = deque()
+        self._step = ""
+        self._consulted = False
+        self._approved: set[str] = set()
+        self._before = Condition()
+
+    @property
+    def was_applied(self) -> bool:
+        """Whether anything was done to the target, beyond telling a person."""
+        return any(name != NOTIFY for name in self.ran)
+
+    def next_move(self, rule: Callable[[ActionFacts], Ruling], *, observes: bool) -> Move:
+        """Find the next step that may be taken; steps that never may are left out.
+
+        Args:
+            rule: the policy's word on an action.
+            observes: nothing may be done to the target, only watched.
+        """
+        config = self.care.playbook
+        if sum(each.verdict == "helped" for each in self.attempts) > config.relapses:
+            often = f"was healed {config.relapses + 1} times and fell ill again each time"
+            return GiveUp(f"{self.target} {often}")
+        while name := self._next_name():
+            facts = self.care.actions.get(name)
+            if observes:
+                return OnlyWatch(name)
+            ruling = None if facts is None else rule(facts)
+            if facts is None or (isinstance(ruling, Denied) and ruling.retry_s == math.inf):
+                self._leave_out(name)
+                continue
+            self.action = name
+            match ruling:
+                case Denied(reason, retry_s):
+                    return Hold(facts, reason, retry_s)
+                case NeedsApproval(reason) if name not in self._approved:
+                    return AskPerson(facts, reason)
+            return Run(facts) if self._consulted else AskPlugins(facts)
+        return GiveUp("nothing is left to try")
+
+    def hear(self, advice: Sequence[Advice]) -> str:
+        """Take the plug-ins' advice on the step.
+
+        Returns:
+            The vetoes in words; empty when the step may go on.
+        """
+        vetoes = [each.veto for each in advice if each.veto]
+        if vetoes:
+            self._leave_out(self._step)
+            return "; ".join(vetoes)
+        self._consulted = True
+        before = (name for each in advice for name in each.before if name != self._step)
+        self._preparations = deque(dict.fromkeys(before))
+        return ""
+
+    def approve(self) -> None:
+        """A person said yes to the action that was chosen last."""
+        self._approved.add(self.action)
+
+    def start(self, scores: Mapping[str, float]) -> int:
+        """The action that was chosen last begins.
+
+        Args:
+            scores: of the metrics in alarm, for comparison afterwards.
+
+        Returns:
+            Number of this execution in the incident, from 1.
+        """
+        if self.is_preparing:
+            self._preparations.popleft()
+        elif not self.is_undoing:
+            self._before = condition_of(scores)
+            self.attempts.append(Attempt(self.action))
+            self._forget_step()
+        return self.count(self.action)
+
+    def count(self, action: str) -> int:
+        """Note that an action is started; returns its number in the incident."""
+        self.ran.append(action)
+        return len(self.ran)
+
+    def conclude(self, status: Status, scores: Mapping[str, float]) -> Conclusion:
+        """Judge the last action now that its effect has had time to show."""
+        conclusion = conclude(status, self._before, condition_of(scores), self.care.verify)
+        self.mark(conclusion)
+        return conclusion
+
+    def mark(self, verdict: str) -> None:
+        """Say what the last attempt led to, unless that is known already."""
+        if self.attempts and not self.attempts[-1].verdict:
+            self.attempts[-1] = Attempt(self.attempts[-1].action, verdict)
+
+    def take_back(self) -> ActionFacts | None:
+        """The action that undoes the last one, if there is one; it is chosen with that."""
+        facts = self.care.actions.get(self.action)
+        undo = self.care.actions.get(facts.undo) if facts is not None else None
+        if undo is not None:
+            self.action, self.is_undoing = undo.name, True
+        return undo
+
+    def pause_s(self) -> float:
+        """How long to wait before the next attempt."""
+        return backoff_s(self.attempts, self.care.playbook)
+
+    def start_over(self) -> None:
+        """Forget what was tried: a person wants the plan walked from its start."""
+        self.attempts.clear()
+        self._forget_step()
+        self._preparations.clear()
+
+    def _next_name(self) -> str:
+        self.is_preparing = bool(self._preparations)
+        if self._preparations:
+            return self._preparations[0]
+        if not self._step:
+            self._step = next_action(self.care.plan, self.attempts, self.care.playbook) or ""
+        return self._step
+
+    def _leave_out(self, name: str) -> None:
+        if self.is_preparing:
+            self._preparations.popleft()
+        else:
+            self.attempts.append(Attempt(name, "refused"))
+            self._forget_step()
+
+    def _forget_step(self) -> None:
+        self._step = ""
+        self._consulted = False
+        self._approved.clear()
