@@ -12,12 +12,19 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from ..core.detect import Threshold
+from ..core.policy import Mode
 from ..core.topology import Kind
 from ..errors import ConfigError
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 Seconds = Annotated[float, Meta(gt=0)]
 Command = Annotated[tuple[str, ...], Meta(min_length=1)]
+Url = Annotated[str, Meta(extra_json_schema={"format": "uri"})]
+Address = Annotated[str, Meta(extra_json_schema={"format": "host-port"})]
+NotifyTarget = Annotated[str, Meta(extra_json_schema={"format": "notify"})]
+Pattern = Annotated[str, Meta(extra_json_schema={"format": "regex"})]
+StatusCode = Annotated[int, Meta(ge=100, le=599)]
 
 
 class Secret(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,15 +64,15 @@ class ProbeSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         headers: sent with the request.
     """
 
-    http: str | None = None
-    tcp: str | None = None
+    http: Url | None = None
+    tcp: Address | None = None
     exec: Command | None = None
     process: bool | str | None = None
     heartbeat_s: Seconds | None = None
     every_s: Seconds = 1.0
     timeout_s: Seconds = 0.8
-    status: tuple[int, ...] = ()
-    match: str = ""
+    status: tuple[StatusCode, ...] = ()
+    match: Pattern = ""
     headers: dict[str, Text] = {}
 
     def __post_init__(self) -> None:
@@ -100,8 +107,8 @@ class ActionSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     process: Literal["restart", "stop", "start"] | None = None
     exec: Command | None = None
-    webhook: str | None = None
-    notify: Text | None = None
+    webhook: Url | None = None
+    notify: NotifyTarget | Secret | None = None
     timeout_s: Seconds = 30.0
     settle_s: Annotated[float, Meta(ge=0)] = 10.0
     disruptive: bool = True
@@ -110,7 +117,7 @@ class ActionSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     headers: dict[str, Text] = {}
     body: str = ""
-    status: tuple[int, ...] = ()
+    status: tuple[StatusCode, ...] = ()
 
     def __post_init__(self) -> None:
         ways = (self.process, self.exec, self.webhook, self.notify)
@@ -155,6 +162,10 @@ class ComponentSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             probe and a ``restart`` action unless it names its own.
         probes: how it is looked at.
         actions: what may be done to it, by name.
+        plan: names of actions in the order they are tried; empty takes that of its kind.
+        thresholds: by metric; they replace or complete those of the estate.
+        mode: where it is not that of the estate (``observe`` for a component that is only watched).
+        group: components of one group stand in for each other; some of them always stay up.
     """
 
     name: Name
@@ -163,3 +174,7 @@ class ComponentSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     process: ProcessSpec | None = None
     probes: tuple[ProbeSpec, ...] = ()
     actions: dict[Name, ActionSpec] = {}
+    plan: tuple[Name, ...] = ()
+    thresholds: dict[str, Threshold] = {}
+    mode: Mode | None = None
+    group: str = ""

@@ -1,0 +1,251 @@
+"""The configuration of a runtime: one TOML file, overrides, and every mistake at once.
+
+A value comes from the file, an environment variable (``MENDEL_POLICY__MODE=observe``) or an
+option (``--set policy.mode=observe``); the later one wins. Codes of problems are stable:
+
+====== ==========================================================================================
+MD100  the file is not TOML
+MD101  unknown field
+MD102  wrong type
+MD103  out of range, too short or too long
+MD104  missing field
+MD105  not one of the choices
+MD106  not a duration or size
+MD107  text not of the right form
+MD108  one field in two spellings
+MD109  fields that do not go together
+MD110  bad URL; MD111 bad ``host:port``; MD112 bad regular expression
+MD120  duplicate name; MD121 unknown dependency; MD122 own dependency; MD123 unknown action
+MD124  needs a managed process that the component does not have
+MD125  nothing to watch
+MD130  a secret that cannot be read
+MD140  an override of the wrong form; MD141 one that leads nowhere
+MD150  the file cannot be read
+====== ==========================================================================================
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
+
+from msgspec import Meta, Struct
+
+from ..core.playbook import PlaybookConfig
+from ..core.policy import PolicyConfig
+from ..core.triage import TriageConfig
+from ..core.verify import VerifyConfig
+from ..core.watch import WatchConfig
+from ..errors import ConfigError, Problem
+from .checks import FORMATS, find_contradictions, secret_check
+from .document import Document, environment_overrides, option_override
+from .reader import read
+from .specs import ComponentSpec, Name, Secret
+
+T = TypeVar("T", bound=Struct)
+
+PluginPath = Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+
+# Ten thousand components with everything said about each of them are about 4 MB.
+_FILE_BYTES_MAX = 16_000_000
+
+
+class RuntimeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a runtime keeps its things and how much it says.
+
+    Attributes:
+        state: folder of the store, the control socket and logs; relative to the file.
+        log_level: least important lines that are logged.
+        seed: of everything random (jitter); the same seed, the same choices.
+    """
+
+    state: Annotated[str, Meta(min_length=1)] = ".mendel"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    seed: Annotated[int, Meta(ge=0)] = 0
+
+
+class StoreConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long the past is kept; whichever limit is reached first.
+
+    Attributes:
+        retention_days: age of the oldest incident.
+        max_incidents: how many incidents.
+    """
+
+    retention_days: Annotated[float, Meta(gt=0)] = 90.0
+    max_incidents: Annotated[int, Meta(ge=1)] = 10_000
+
+
+class DefaultsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What holds for every component that does not say otherwise.
+
+    Attributes:
+        watch: when a component is sick.
+        playbook: what is tried, and how stubbornly.
+        triage: how long to look before blaming.
+        verify: how an action is judged.
+    """
+
+    watch: WatchConfig = WatchConfig()
+    playbook: PlaybookConfig = PlaybookConfig()
+    triage: TriageConfig = TriageConfig()
+    verify: VerifyConfig = VerifyConfig()
+
+
+class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole configuration file.
+
+    Attributes:
+        runtime: where the runtime keeps its things.
+        policy: the limits of what mendel may do by itself.
+        defaults: what holds for all components.
+        store: how long the past is kept.
+        agents: plug-ins to load, each as ``package:Class``.
+        agent: settings by name of the agent, ours and plug-ins; their types are the agents' own.
+        components: what is watched and healed.
+    """
+
+    runtime: RuntimeConfig = RuntimeConfig()
+    policy: PolicyConfig = PolicyConfig()
+    defaults: DefaultsConfig = DefaultsConfig()
+    store: StoreConfig = StoreConfig()
+    agents: tuple[PluginPath, ...] = ()
+    agent: dict[Name, dict[str, Any]] = {}
+    components: tuple[ComponentSpec, ...] = ()
+
+
+class Loaded(Struct, frozen=True):
+    """A configuration that was read, and where from.
+
+    Attributes:
+        config: what it says.
+        path: the file, absolute.
+        document: the text behind it, for messages about single values.
+    """
+
+    config: Config
+    path: Path
+    document: Document
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths in the configuration start from."""
+        return self.path.parent
+
+    @property
+    def state(self) -> Path:
+        """The state folder."""
+        return self.base / self.config.runtime.state
+
+    def agent_settings(self, name: str, kind: type[T]) -> T:
+        """Settings of one agent, as its own type.
+
+        Args:
+            name: of the agent; without a section ``[agent.NAME]`` all fields have their defaults.
+            kind: its type of configuration.
+
+        Raises:
+            ConfigError: with every mistake in the section.
+        """
+        if name not in self.config.agent:
+            return kind()
+        value, problems = read(kind, self.document, ("agent", name), formats=FORMATS)
+        if value is None:
+            raise ConfigError(f"settings of agent {name!r} are invalid", problems)
+        return value
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    environ: Mapping[str, str] | None = None,
+    settings: Iterable[str] = (),
+    mode: str | None = None,
+) -> Loaded:
+    """Read a configuration file.
+
+    Args:
+        path: the file.
+        environ: where overrides and secrets are looked up; by default the process environment.
+        settings: overrides as ``key=value``, in order.
+        mode: short for the setting ``policy.mode``.
+
+    Raises:
+        ConfigError: with every problem that was found, in the order of the file.
+    """
+    environ = os.environ if environ is None else environ
+    file = Path(path)
+    name = os.fspath(path)
+    document = Document(_text_of(file, name), name)
+    problems = _override(document, environ, settings, mode)
+    config, found = read(
+        Config,
+        document,
+        formats=FORMATS,
+        checks={Secret: secret_check(environ, file.absolute().parent)},
+    )
+    problems += found
+    problems += find_contradictions(document)
+    if config is None or problems:
+        raise ConfigError(_summary(name, len(problems)), _in_order(problems, name))
+    return Loaded(config, file.absolute(), document)
+
+
+def _override(
+    document: Document, environ: Mapping[str, str], settings: Iterable[str], mode: str | None
+) -> list[Problem]:
+    problems: list[Problem] = []
+    overrides = environment_overrides(environ)
+    for setting in settings:
+        try:
+            overrides.append(option_override(setting))
+        except ConfigError as error:
+            problems += error.problems
+    if mode is not None:
+        overrides.append((("policy", "mode"), mode, f"--mode {mode}"))
+    for keys, text, source in overrides:
+        try:
+            document.override(keys, text, source)
+        except ConfigError as error:
+            problems += error.problems
+    return problems
+
+
+def _text_of(file: Path, name: str) -> str:
+    try:
+        # Whatever the path leads to, a device that never ends included, this much is enough.
+        with file.open("rb") as handle:
+            content = handle.read(_FILE_BYTES_MAX + 1)
+    except FileNotFoundError:
+        _unreadable(name, "no such file", "give the path of a configuration file")
+    except IsADirectoryError:
+        _unreadable(name, "it is a folder", f"did you mean `{file / 'mendel.toml'}`?")
+    except OSError as error:
+        _unreadable(name, (error.strerror or str(error)).lower(), "")
+    if len(content) > _FILE_BYTES_MAX:
+        _unreadable(name, f"it is larger than {_FILE_BYTES_MAX:,} bytes", "")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = content[error.start]
+        _unreadable(name, f"byte 0x{byte:02x} is not UTF-8", "save the file as UTF-8", line)
+    if not text.strip():
+        _unreadable(name, "it is empty", "start with [[components]] and name = ...")
+    return text
+
+
+def _unreadable(name: str, reason: str, suggestion: str, line: int = 0) -> NoReturn:
+    message = f"cannot read the configuration: {reason}"
+    problem = Problem("MD150", message, source=name, line=line, suggestion=suggestion)
+    raise ConfigError(f"{name}: {reason}", [problem]) from None
+
+
+def _in_order(problems: list[Problem], name: str) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (problem.source != name, problem.line))
+
+
+def _summary(name: str, count: int) -> str:
+    return f"{name}: {count} error{'' if count == 1 else 's'}"

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mendel.runtime.units import format_duration, parse_quantity, short_name, unit_of
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("250us", 0.00025),
+        ("800ms", 0.8),
+        ("2s", 2.0),
+        ("1.5 s", 1.5),
+        ("1m30s", 90.0),
+        ("10min", 600.0),
+        ("1h 5m", 3900.0),
+        ("90d", 7_776_000.0),
+        ("100ms200ms", 0.3),
+    ],
+)
+def test_durations_are_read_in_seconds(text: str, seconds: float) -> None:
+    assert parse_quantity(text, "s") == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("512B", 512), ("64kB", 64_000), ("64MB", 64_000_000), ("1.5GiB", 1_610_612_736)],
+)
+def test_sizes_are_read_in_bytes(text: str, size: float) -> None:
+    assert parse_quantity(text, "bytes") == size
+
+
+@pytest.mark.parametrize("text", ["", " ", "2", "ms", "2x", "-1s", "1s2", "1e3s", "2 MB", "1,5s"])
+def test_what_is_no_duration_is_refused_with_the_right_form(text: str) -> None:
+    with pytest.raises(ValueError, match='"800ms", "2s", "1m30s"'):
+        parse_quantity(text, "s")
+
+
+@pytest.mark.parametrize("text", ["2", "2 m", "2mb", "2s", "MB"])
+def test_what_is_no_size_is_refused_with_the_right_form(text: str) -> None:
+    with pytest.raises(ValueError, match='"64MB"'):
+        parse_quantity(text, "bytes")
+
+
+@given(st.floats(min_value=0.001, max_value=1e6))
+def test_a_shown_duration_reads_back_as_nearly_the_same(seconds: float) -> None:
+    shown = format_duration(seconds)
+
+    assert parse_quantity(shown, "s") == pytest.approx(seconds, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("field", "unit", "short"),
+    [
+        ("every_s", "s", "every"),
+        ("backoff_s_max", "s", "backoff_max"),
+        ("log_bytes", "bytes", "log"),
+        ("status", "", "status"),
+        ("max_size", "", "max_size"),
+        ("s", "", "s"),
+    ],
+)
+def test_the_unit_of_a_field_is_in_its_name(field: str, unit: str, short: str) -> None:
+    assert (unit_of(field), short_name(field)) == (unit, short)
