@@ -35,6 +35,7 @@ from msgspec import Meta, Struct
 
 from ..core.playbook import PlaybookConfig
 from ..core.policy import PolicyConfig
+from ..core.treatment import IncidentConfig
 from ..core.triage import TriageConfig
 from ..core.verify import VerifyConfig
 from ..core.watch import WatchConfig
@@ -86,12 +87,14 @@ class DefaultsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         playbook: what is tried, and how stubbornly.
         triage: how long to look before blaming.
         verify: how an action is judged.
+        incident: how patient an incident is with the healer itself.
     """
 
     watch: WatchConfig = WatchConfig()
     playbook: PlaybookConfig = PlaybookConfig()
     triage: TriageConfig = TriageConfig()
     verify: VerifyConfig = VerifyConfig()
+    incident: IncidentConfig = IncidentConfig()
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -42,7 +42,9 @@ class Writer:
 
     def key(self, key: str) -> str:
         bare = re.fullmatch(r"[A-Za-z0-9_-]+", key)
-        quoted = json.dumps(key, ensure_ascii=self.choose(True, False)).replace("\x7f", "\\u007f")
+        quoted = json.dumps(key, ensure_ascii=self.data.draw(st.booleans())).replace(
+            "\x7f", "\\u007f"
+        )
         if any(ord(char) >= 0xD800 or ord(char) > 0x7E for char in key):
             quoted = '"' + "".join(f"\\U{ord(char):08x}" for char in key) + '"'
         literal = f"'{key}'" if "'" not in key and key.isprintable() else quoted
@@ -68,7 +70,7 @@ class Writer:
                 f"{before}{self.value(each, one_line=one_line)}{after}"
                 for each, (before, after) in zip(node, gaps, strict=False)
             ]
-            comma = "," if node and self.choose(True, False) else ""
+            comma = "," if node and self.data.draw(st.booleans()) else ""
             return f"[{','.join(items)}{comma}{gaps[-1][0]}]"
         if isinstance(node, dict):
             pairs = [f"{self.key(k)} = {self.value(v, one_line=one_line)}" for k, v in node.items()]
@@ -78,10 +80,12 @@ class Writer:
     def table(self, table: dict[str, Any], header: tuple[str, ...]) -> Iterator[str]:
         late = []
         for key, node in table.items():
-            tables = isinstance(node, list) and node and all(isinstance(n, dict) for n in node)
-            if (isinstance(node, dict) or tables) and self.choose(True, False):
+            tables = (
+                node != [] and isinstance(node, list) and all(isinstance(n, dict) for n in node)
+            )
+            if (isinstance(node, dict) or tables) and self.data.draw(st.booleans()):
                 late.append((key, node))
-            elif isinstance(node, dict) and node and self.choose(True, False):
+            elif isinstance(node, dict) and node and self.data.draw(st.booleans()):
                 for inner, each in node.items():
                     dotted = f"{self.key(key)} . {self.key(inner)}"
                     yield f"{self.gap()}{dotted}={self.value(each, one_line=False)}\n"
