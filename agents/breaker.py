@@ -14,7 +14,7 @@ from ..bus.messages import IsolateTarget, ReleaseTarget, RunAction
 from ..core.circuit import Circuit
 from .agent import Agent, AgentConfig, on
 from .execution import execute
-from .ports import Journal, World
+from .ports import World
 
 
 class BreakerConfig(AgentConfig, frozen=True, kw_only=True):
@@ -56,19 +56,15 @@ class Breaker(Agent[BreakerConfig]):
     Args:
         config: its settings.
         world: where ``isolate`` and ``release`` actions are.
-        journal: where they are put on record.
         board: circuits and isolations.
     """
 
     Config = BreakerConfig
     name = "breaker"
 
-    def __init__(
-        self, config: BreakerConfig, world: World, journal: Journal, board: Switchboard
-    ) -> None:
+    def __init__(self, config: BreakerConfig, world: World, board: Switchboard) -> None:
         super().__init__(config)
         self._world = world
-        self._journal = journal
         self._board = board
         self._busy: set[str] = set()
 
@@ -121,7 +117,7 @@ class Breaker(Agent[BreakerConfig]):
             attempt=1,
             timeout_s=action.timeout_s,
         )
-        await execute(command, action, self._journal, self.publish, self._clock)
+        await execute(command, action, self.journal, self.publish, self._clock)
 
     def _clock(self) -> float:
         return self.now_s

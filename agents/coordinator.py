@@ -16,9 +16,7 @@ from ..bus.messages import (
     TargetProbed,
 )
 from ..core.casebook import Casebook
-from ..errors import BusError
 from .agent import Agent, AgentConfig, Timer, on
-from .ports import Journal
 
 
 class CoordinatorConfig(AgentConfig, frozen=True, kw_only=True):
@@ -31,16 +29,14 @@ class Coordinator(Agent[CoordinatorConfig]):
     Args:
         config: its settings.
         casebook: every decision; it outlives the agent.
-        journal: where the casebook's records go.
     """
 
     Config = CoordinatorConfig
     name = "coordinator"
 
-    def __init__(self, config: CoordinatorConfig, casebook: Casebook, journal: Journal) -> None:
+    def __init__(self, config: CoordinatorConfig, casebook: Casebook) -> None:
         super().__init__(config)
         self._casebook = casebook
-        self.journal = journal
 
     @on(AnomalyDetected)
     @on(AnomalyCleared)
@@ -58,20 +54,12 @@ class Coordinator(Agent[CoordinatorConfig]):
         """So are its timers."""
         await self.perform(self._casebook.on_timer(timer.name, timer.key, self.now_s))
 
-    async def consult(self, proposal: RecoveryProposed) -> None:
-        """Ask plug-ins; when there are none, the answer is there at once."""
-        if self.bus.has_subscribers(proposal.subject):
-            self.spawn(self._gather_advice(proposal), name=f"consult {proposal.incident}")
-        else:
-            await self._advise(proposal, [])
+    def consult(self, proposal: RecoveryProposed) -> None:
+        """Hear plug-ins without keeping the mailbox waiting; none listening is heard at once."""
+        self.spawn(self._hear_advice(proposal), name=f"consult about {proposal.target}")
 
-    async def _gather_advice(self, proposal: RecoveryProposed) -> None:
+    async def _hear_advice(self, proposal: RecoveryProposed) -> None:
         timeout_s = max(0.0, proposal.deadline_s - self.now_s)
-        try:
-            answers = await self.bus.request_all(proposal, timeout_s=timeout_s)
-        except BusError:
-            answers = []  # Advice is welcome, never needed.
-        await self._advise(proposal, [each for each in answers if isinstance(each, Advice)])
-
-    async def _advise(self, proposal: RecoveryProposed, advice: list[Advice]) -> None:
+        answers = await self.request_all(proposal, timeout_s=timeout_s)
+        advice = [each for each in answers if isinstance(each, Advice)]
         await self.perform(self._casebook.on_advice(proposal.target, advice, self.now_s))

@@ -16,7 +16,7 @@ from ..bus.messages import ActionFinished, RunAction
 from ..core.records import IntentRecord
 from .agent import Agent, AgentConfig, on
 from .execution import execute, settle
-from .ports import Journal, World
+from .ports import World
 
 
 class RecoveryConfig(AgentConfig, frozen=True, kw_only=True):
@@ -53,25 +53,21 @@ class Recovery(Agent[RecoveryConfig]):
     Args:
         config: how it works.
         world: where the actions are.
-        journal: where intents and outcomes are kept.
         ledger: outlives the agent.
     """
 
     Config = RecoveryConfig
     name = "recovery"
 
-    def __init__(
-        self, config: RecoveryConfig, world: World, journal: Journal, ledger: Ledger
-    ) -> None:
+    def __init__(self, config: RecoveryConfig, world: World, ledger: Ledger) -> None:
         super().__init__(config)
         self._world = world
-        self._journal = journal
         self._ledger = ledger
 
     async def on_start(self) -> None:
         """Settle what an earlier life, or an earlier process, left unfinished."""
         ledger = self._ledger
-        recorded = {each.intent: each for each in self._journal.unfinished_intents()}
+        recorded = {each.intent: each for each in self.journal.unfinished_intents()}
         begun = {name: recorded[name] for name in ledger.under_way if name in recorded}
         for intent in (ledger.inherited | begun).values():
             self.spawn(self._settle(intent), name=f"settle {intent.intent}")
@@ -95,12 +91,12 @@ class Recovery(Agent[RecoveryConfig]):
             finished = _not_run(command, self.now_s)
             await self.publish(finished)
         else:
-            finished = await execute(command, action, self._journal, self.publish, self._clock)
+            finished = await execute(command, action, self.journal, self.publish, self._clock)
         self._remember(finished)
 
     async def _settle(self, intent: IntentRecord) -> None:
         action = self._world.actions(intent.target).get(intent.action)
-        finished = await settle(intent, action, self._journal, self.publish, self._clock)
+        finished = await settle(intent, action, self.journal, self.publish, self._clock)
         self._remember(finished)
 
     def _clock(self) -> float:
