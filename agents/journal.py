@@ -1,0 +1,95 @@
+"""A journal in memory: what replays and tests use, and what the durable store falls back to.
+
+It answers the two questions of a journal, *what has begun and not ended?*, from two small tables,
+and keeps the newest records beside them for whoever wants to look. The durable store holds one of
+these as its mirror, so that both answer alike by construction.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+from ..core.records import IncidentRecord, IntentRecord, OutcomeRecord, Record
+
+Kept = TypeVar("Kept")
+
+
+class MemoryJournal:
+    """A `Journal` that is gone with its process.
+
+    Args:
+        capacity: how many records it keeps, and likewise how many open incidents and unfinished
+            intents; beyond it the oldest is forgotten and counted in ``forgotten``.
+
+    Attributes:
+        forgotten: open incidents and unfinished intents that no longer fitted. Old *records* that
+            make room for new ones are not counted: the records are only a window on the past.
+
+    Raises:
+        ValueError: the capacity is not positive.
+    """
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity={capacity} keeps nothing; it must be 1 or more")
+        self.forgotten = 0
+        self._capacity = capacity
+        self._records: deque[Record] = deque(maxlen=capacity)
+        self._open: dict[str, IncidentRecord] = {}
+        self._unfinished: dict[str, IntentRecord] = {}
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """The newest records, oldest first."""
+        return tuple(self._records)
+
+    def note(self, record: Record) -> None:
+        """Keep a record."""
+        self._records.append(record)
+        match record:
+            case IncidentRecord(outcome=""):
+                self._keep(self._open, record.incident, record)
+            case IncidentRecord():
+                self._open.pop(record.incident, None)
+            case IntentRecord():
+                self._keep(self._unfinished, record.intent, record)
+            case OutcomeRecord():
+                self._unfinished.pop(record.intent, None)
+
+    async def commit(self, record: Record) -> None:
+        """Keep a record; memory is the only medium there is."""
+        self.note(record)
+
+    def restore(self, left: Iterable[IncidentRecord | IntentRecord]) -> None:
+        """Take over what an earlier process left open, as older than all that is known here.
+
+        What is already known here is newer and stays as it is.
+        """
+        incidents, intents = self._open, self._unfinished
+        self._open, self._unfinished = {}, {}
+        for record in left:
+            match record:
+                case IncidentRecord():
+                    self._keep(self._open, record.incident, record)
+                case IntentRecord():
+                    self._keep(self._unfinished, record.intent, record)
+        for incident, newer in incidents.items():
+            self._keep(self._open, incident, newer)
+        for intent, known in intents.items():
+            self._keep(self._unfinished, intent, known)
+
+    def unfinished_intents(self) -> Sequence[IntentRecord]:
+        """Intents without an outcome, oldest first."""
+        return tuple(self._unfinished.values())
+
+    def open_incidents(self) -> Sequence[IncidentRecord]:
+        """Newest record of every incident that has not ended, oldest first."""
+        return tuple(self._open.values())
+
+    def _keep(self, table: dict[str, Kept], key: str, record: Kept) -> None:
+        table[key] = record  # A known key keeps its place, so the order stays that of the openings.
+        if len(table) > self._capacity:
+            del table[next(iter(table))]
+            self.forgotten += 1
