@@ -15,7 +15,7 @@ from ...core.records import IncidentRecord, IntentRecord, OutcomeRecord, WindowR
 from ...errors import StoreError
 from . import schema
 from .audit import AuditRow, Check, Link, Verified
-from .database import reader, version_of
+from .connection import Row, all_rows, reader, version_of
 from .file import FAULTS
 
 # Rows of the audit trail that are held in memory at a time while it is checked.
@@ -245,14 +245,13 @@ class Archive:
         finally:
             await self._rows("COMMIT")
 
-    async def _rows(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+    async def _rows(self, query: str, *parameters: object) -> list[Row]:
         if self._connection is None:
             raise StoreError(f"{self._path}: is not open")
         try:
-            rows = await self._connection.execute_fetchall(query, parameters)
+            return await all_rows(self._connection, query, *parameters)
         except FAULTS as error:
             raise self._as_store_error(error) from error
-        return [tuple(row) for row in rows]
 
     def _as_store_error(self, error: BaseException) -> StoreError:
         if isinstance(error, StoreError):
@@ -271,13 +270,13 @@ _ACTIONS = (
 )
 
 
-def _summary(row: tuple[Any, ...]) -> IncidentSummary:
+def _summary(row: Row) -> IncidentSummary:
     text, run, opened_utc, changed_utc = row
     record = _read(text, IncidentRecord)
     return IncidentSummary(record=record, run=run, opened_utc=opened_utc, changed_utc=changed_utc)
 
 
-def _action(row: tuple[Any, ...]) -> ActionRun:
+def _action(row: Row) -> ActionRun:
     intent, started_utc, outcome, finished_utc = row
     return ActionRun(
         intent=_read(intent, IntentRecord),
@@ -287,7 +286,7 @@ def _action(row: tuple[Any, ...]) -> ActionRun:
     )
 
 
-def _named(kind: type[Kept], row: tuple[Any, ...]) -> Kept:
+def _named(kind: type[Kept], row: Row) -> Kept:
     return kind(**dict(zip(kind.__struct_fields__, row, strict=True)))
 
 

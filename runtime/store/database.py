@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import TypeVar
 
 import aiosqlite
 import msgspec
@@ -28,8 +26,9 @@ from . import entries as to_write
 from . import schema
 from .audit import ORIGIN, Link, linked
 from .config import StoreConfig
+from .connection import Row, all_rows, reader, version_of, write_group, writer
 from .entries import Entry
-from .file import FileLock, Trouble, claim, is_read_only, set_aside, set_asides, trouble
+from .file import FileLock, Trouble, claim, set_aside, set_asides, trouble
 from .schema import Insert
 from .sweep import sweep
 
@@ -38,67 +37,12 @@ _log = logging.getLogger("mendel.store")
 # identifiers of the file set aside do not come again.
 _RUNS_PER_FILE = 1_000
 
-Statement = tuple[str, tuple[Any, ...]]
-Tables = dict[Insert, list[tuple[Any, ...]]]
-
-_BEGIN: Statement = ("BEGIN IMMEDIATE", ())
-_COMMIT: Statement = ("COMMIT", ())
-# Few sizes, so that the statements stay prepared; at most 800 values, which every SQLite takes.
-_BULKS = (100, 10, 1)
-_GROUP = "a group of statements"
-
+Tables = dict[Insert, list[Row]]
 Left = TypeVar("Left", IncidentRecord, IntentRecord)
 
 
 class _NotWhole(sqlite3.DatabaseError):
     sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-
-
-class _GroupConnection(sqlite3.Connection):
-    """Runs a whole transaction in one call of its thread.
-
-    Each call, and each row of an ``executemany``, gives the interpreter lock away and has to wait
-    for it again, up to 5 ms a time beside a busy event loop: a commit of one intent in six calls
-    took 78 ms there. Hence one call per group, and few statements with many rows in it.
-    """
-
-    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
-        """Run ``(statement, values)`` pairs when asked for a group, else what it always does."""
-        if sql is not _GROUP:
-            return super().executemany(sql, parameters)
-        cursor = self.cursor()
-        for statement, values in parameters:
-            cursor.execute(statement, values)
-        return cursor
-
-
-def reader(path: Path, busy_s: float) -> aiosqlite.Connection:
-    """A connection, yet to be opened, that cannot change the file."""
-    # On a file system that takes no writes, SQLite cannot make the files that readers share.
-    shared = path.with_name(f"{path.name}-wal").exists() or not is_read_only(path)
-    mode = "mode=ro" if shared else "immutable=1"
-    uri = f"file:{quote(str(path.absolute()))}?{mode}"
-    return aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=busy_s)
-
-
-async def version_of(connection: aiosqlite.Connection, path: Path) -> int:
-    """Version of the tables in a file; 0 when there are none.
-
-    Raises:
-        StoreError: it is a database of something else, or of a newer mendel.
-    """
-    names = {name for (name,) in await _all(connection, "SELECT name FROM sqlite_master")}
-    if not names:
-        return 0
-    if "versions" not in names or "incidents" not in names:
-        raise StoreError(f"{path}: is a database, but not a store of mendel; give another path")
-    ((version,),) = await _all(connection, "SELECT max(version) FROM versions")
-    if version > schema.VERSION:
-        raise StoreError(
-            f"{path}: is of version {version}, and this mendel knows versions up to "
-            f"{schema.VERSION}; use the newer mendel that wrote it, or another state folder"
-        )
-    return int(version)
 
 
 class Database:
@@ -170,8 +114,7 @@ class Database:
         tables, head = _laid_out(entries, self._head)
         through = self.written + len(entries)
         progress = (schema.PROGRESS, (through, *head, self.run))
-        statements = (_BEGIN, *_in_bulk(tables), progress, _COMMIT)
-        await self._connected().executemany(_GROUP, statements)
+        await write_group(self._connected(), tables, progress)
         self._head = head
         self.written = through
 
@@ -206,22 +149,18 @@ class Database:
             return
         async with reader(self._path, self._config.busy_s) as connection:
             version = await version_of(connection, self._path)
-            faults = await _all(connection, "PRAGMA quick_check(1)")
+            faults = await all_rows(connection, "PRAGMA quick_check(1)")
             if faults != [("ok",)]:
                 raise _NotWhole(faults[0][0])
             if version and not self._knows_the_past:
-                self._mirror.restore(
-                    [
-                        *_readable(await _all(connection, schema.OPEN_INCIDENTS), IncidentRecord),
-                        *_readable(await _all(connection, schema.UNFINISHED_INTENTS), IntentRecord),
-                    ]
-                )
+                incidents = await all_rows(connection, schema.OPEN_INCIDENTS)
+                intents = await all_rows(connection, schema.UNFINISHED_INTENTS)
+                self._mirror.restore(_readable(incidents, IncidentRecord))
+                self._mirror.restore(_readable(intents, IntentRecord))
         self._knows_the_past = True
 
     async def _connect(self) -> None:
-        connection = aiosqlite.connect(
-            self._path, isolation_level=None, timeout=self._config.busy_s, factory=_GroupConnection
-        )
+        connection = writer(self._path, self._config.busy_s)
         self._connection = await connection
         await connection.execute("PRAGMA journal_mode = WAL")
         await connection.execute("PRAGMA synchronous = FULL")
@@ -243,16 +182,16 @@ class Database:
 
     async def _begin_run(self, connection: aiosqlite.Connection) -> None:
         run = self.run or await self._next_run(connection)
-        (head,) = await _all(connection, schema.AUDIT_HEAD) or [ORIGIN]
+        (head,) = await all_rows(connection, schema.AUDIT_HEAD) or [ORIGIN]
         await connection.execute(schema.BEGIN_RUN, (run, self._clock(), *head))
-        ((written,),) = await _all(connection, "SELECT entries FROM runs WHERE run = ?", run)
+        ((written,),) = await all_rows(connection, "SELECT entries FROM runs WHERE run = ?", run)
         newest = "SELECT sha256 FROM configs ORDER BY version DESC LIMIT 1"
-        ((self.config_sha256,),) = await _all(connection, newest) or [("",)]
+        ((self.config_sha256,),) = await all_rows(connection, newest) or [("",)]
         self.run, self.written, self._head = run, written, Link(*head)
 
     async def _next_run(self, connection: aiosqlite.Connection) -> int:
         newest = "SELECT max(run) FROM runs WHERE run < ?"
-        ((run,),) = await _all(connection, newest, schema.RUN_WITHOUT_DATABASE)
+        ((run,),) = await all_rows(connection, newest, schema.RUN_WITHOUT_DATABASE)
         return 1 + (_RUNS_PER_FILE * set_asides(self._path) if run is None else int(run))
 
     async def _restate(self, connection: aiosqlite.Connection) -> None:
@@ -299,25 +238,9 @@ def _laid_out(entries: Iterable[Entry], head: Link) -> tuple[Tables, Link]:
     return tables, head
 
 
-def _in_bulk(tables: Tables) -> Iterable[Statement]:
-    for insert, rows in tables.items():
-        done = 0
-        for size in _BULKS:
-            while len(rows) - done >= size:
-                values = itertools.chain.from_iterable(rows[done : done + size])
-                yield insert.sql(size), tuple(values)
-                done += size
-
-
 def _readable(rows: Iterable[tuple[str]], kind: type[Left]) -> Iterable[Left]:
     for (text,) in rows:
         try:
             yield msgspec.json.decode(text, type=kind)
         except msgspec.MsgspecError as error:
             _log.error("a record in the store cannot be read and is left out: %s (%s)", error, text)
-
-
-async def _all(
-    connection: aiosqlite.Connection, query: str, *parameters: object
-) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in await connection.execute_fetchall(query, parameters)]

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -26,6 +27,12 @@ from .config import StoreConfig
 from .database import Database
 from .entries import Entry
 from .file import FAULTS
+
+# An event loop that never rests takes the interpreter lock back faster than the thread that writes
+# can wake up, and starves it: commits took up to 13 s. So while a write takes longer than that, the
+# loop rests now and then, for several times as long as waking up takes: 23 ms at most.
+_WATCH_S = 0.002
+_REST_S = 0.0005
 
 _log = logging.getLogger("mendel.store")
 
@@ -82,6 +89,7 @@ class Writer:
         self._must_reopen = False
         self._closing = False
         self._sweep_due = True
+        self._watcher: asyncio.TimerHandle
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._on_disk = asyncio.Event()  # Of the group that gathers now.
@@ -201,16 +209,25 @@ class Writer:
         if not self._queue:
             return
         entries, group = tuple(self._queue), self._next_group()
-        stall_s = self._config.stall_s
-        stalled = f"a write has not returned for {stall_s:g} s: the disk hangs, or this process is overloaded"
-        watch = asyncio.get_running_loop().call_later(stall_s, self.degrade, stalled)
+        self._watch(asyncio.get_running_loop().time() + self._config.stall_s)
         try:
             await self._database.append(entries)
             self._groups += 1
             self._forget(len(entries))
         finally:
-            watch.cancel()
+            self._watcher.cancel()
             group.set()
+
+    def _watch(self, deadline_s: float) -> None:
+        """Look after a write under way: let its thread run, and do not wait for it for ever."""
+        loop = asyncio.get_running_loop()
+        if loop.time() >= deadline_s:
+            self.degrade(f"a write takes longer than {self._config.stall_s:g} s")
+        self._watcher = loop.call_later(_WATCH_S, self._look_after, deadline_s)
+
+    def _look_after(self, deadline_s: float) -> None:
+        time.sleep(_REST_S)
+        self._watch(deadline_s)
 
     def _forget(self, count: int) -> None:
         for _ in range(count):
