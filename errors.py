@@ -128,6 +128,18 @@ class SubjectError(BusError, ValueError):
     """A subject or pattern is not well formed."""
 
 
+class MessageError(BusError, ValueError):
+    """Data from outside is not a message that this program knows.
+
+    Attributes:
+        name: name of the message type, or empty when it could not be read.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 class NoResponders(BusError):
     """A request was sent to a subject that nobody listens to.
 

@@ -1,0 +1,331 @@
+"""What an actor with a role is made of: typed handlers, timers, effects, a config.
+
+An agent handles one message at a time, so its state needs no lock. It lives in a `Seat`, which
+keeps its mailbox and timers when it crashes; the next life is a new object. A message whose handler
+did not come to its end is handled again by the next life: at least once, never lost.
+"""
+
+from __future__ import annotations
+
+import re
+from asyncio import Task
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    NamedTuple,
+    TypeVar,
+    assert_never,
+    get_args,
+)
+
+import msgspec
+from msgspec import Struct
+
+from ..bus.consumers import is_async
+from ..bus.mailbox import Overflow
+from ..bus.messages import Message, Reconfigure, Reconfigured, RecoveryProposed
+from ..bus.routes import Key
+from ..core.effects import CancelTimer, Consult, Effect, Publish, Record, StartTimer
+from .timers import Timer
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as TypeVarWithDefault
+
+    from .ports import Journal
+    from .seat import Seat
+
+_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+
+
+class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the configs of all agents; empty, because agents have nothing in common to tune."""
+
+
+if TYPE_CHECKING:
+    C = TypeVarWithDefault("C", bound=AgentConfig, default=AgentConfig)
+else:
+    C = TypeVar("C", bound=AgentConfig)
+
+M = TypeVar("M", bound=Message)
+R = TypeVar("R")
+
+
+class Wish(NamedTuple):
+    """Which messages an `on` wants, and what happens to them when the mailbox is full."""
+
+    message_type: type[Message]
+    subject: str
+    overflow: Overflow
+    queue: str
+    key: Key | None
+
+    def patterns(self, agent: str) -> tuple[str, ...]:
+        """What to subscribe to on behalf of an agent of this name."""
+        if self.subject:
+            return (self.subject.replace("{name}", agent),)
+        topic = self.message_type.topic
+        return (topic, f"{topic}.>")
+
+
+class Handler(NamedTuple):
+    """A method that handles messages of one type; ``wish`` is None where nothing is subscribed."""
+
+    function: Callable[[Any, Any], Any]
+    is_async: bool
+    wish: Wish | None
+
+
+def on(
+    message_type: type[M],
+    *,
+    subject: str = "",
+    overflow: Overflow = Overflow.BLOCK,
+    queue: str = "",
+    key: Key | None = None,
+) -> Callable[[Callable[[Any, M], R]], Callable[[Any, M], R]]:
+    """Let a method of an agent handle the messages of one type, and of its subclasses.
+
+    The method may be asynchronous or not; a message that it returns answers a request.
+
+    Args:
+        message_type: what it handles; one method per type.
+        subject: pattern to hear instead of the topic of the type and all below it; ``{name}``
+            stands for the name of the agent.
+        overflow: what happens to these messages when the mailbox is full.
+        queue: queue group; exactly one of its members gets each message.
+        key: for ``Overflow.LATEST``: what makes a message replace another, given its envelope.
+    """
+
+    def mark(method: Callable[[Any, M], R]) -> Callable[[Any, M], R]:
+        wishes = (*getattr(method, "__wishes__", ()), wish)
+        method.__wishes__ = wishes  # type: ignore[attr-defined]  # A note on the function.
+        return method
+
+    wish = Wish(message_type, subject, overflow, queue, key)
+    return mark
+
+
+class Agent(Generic[C]):
+    """An actor with a role; subclass it, and handle messages with `on`.
+
+    The config class is ``Config`` of the class, or the ``C`` of ``Agent[C]``.
+
+    Attributes:
+        name: how it is addressed, unique in a system; the class name in kebab-case unless given.
+        config: how it is tuned; changes only as a whole, by `reconfigure`.
+    """
+
+    Config: ClassVar[type[AgentConfig]] = AgentConfig
+    name: str = "agent"
+    handlers: ClassVar[Mapping[type[Message], Handler]] = {}
+
+    _found: ClassVar[dict[type[Message], Handler | None]]
+    _seat: Seat[C]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "name" not in cls.__dict__:
+            cls.name = _WORD.sub("-", cls.__name__).lower()
+        if "Config" not in cls.__dict__:
+            _adopt_config(cls)
+        cls.handlers = _handlers_of(cls)
+        cls._found = {}
+
+    def __init__(self, config: C | None = None) -> None:
+        self.config: C = self.Config() if config is None else config  # type: ignore[assignment]
+
+    # --- what a subclass may override ---------------------------------------------------------
+
+    async def on_start(self) -> None:
+        """Called once before the first message of a life."""
+
+    async def on_stop(self) -> None:
+        """Called once at the end of a life, after a crash too; it has bounded time."""
+
+    async def on_timer(self, timer: Timer) -> None:
+        """Called when a timer that was started by `perform` or `start_timer` has rung."""
+
+    def on_reconfigured(self, old: C) -> None:
+        """Called when ``self.config`` is new; raise `ConfigError` to go back to the old one."""
+
+    def consult(self, proposal: RecoveryProposed) -> None:
+        """Carry out the effect `Consult`; only an agent that can wait for plug-ins does."""
+        raise NotImplementedError(f"{self.name} cannot consult others about {proposal.action!r}")
+
+    # --- what it may do -----------------------------------------------------------------------
+
+    @property
+    def now_s(self) -> float:
+        """Loop time in seconds; the only time that decisions use."""
+        return self._seat.now_s
+
+    @property
+    def journal(self) -> Journal:
+        """Memory that outlives this life."""
+        journal = self._seat.journal
+        assert journal is not None, f"{self.name} was given no journal"
+        return journal
+
+    def publish(self, message: Message, *, subject: str | None = None) -> Awaitable[None]:
+        """Send a message to all who listen; caused by the message in hand.
+
+        It has been taken when the call returns; awaiting only waits for room.
+        """
+        seat = self._seat
+        return seat.bus.publish(message, cause=seat.cause(), subject=subject, sender=seat.name)
+
+    async def request(
+        self, message: Message, *, timeout_s: float, subject: str | None = None
+    ) -> Message:
+        """Send a message and wait for the first answer, as `LocalBus.request` does.
+
+        While a handler waits, the agent handles nothing else; `spawn` what may take long.
+        """
+        seat = self._seat
+        return await seat.bus.request(
+            message, timeout_s=timeout_s, cause=seat.cause(), subject=subject, sender=seat.name
+        )
+
+    async def request_all(
+        self, message: Message, *, timeout_s: float, subject: str | None = None
+    ) -> list[Message]:
+        """Send a message and collect the answers, as `LocalBus.request_all` does."""
+        seat = self._seat
+        return await seat.bus.request_all(
+            message, timeout_s=timeout_s, cause=seat.cause(), subject=subject, sender=seat.name
+        )
+
+    async def perform(self, effects: Iterable[Effect]) -> None:
+        """Carry out what a core wishes, in order and as a whole.
+
+        Everything is done before the first await, so that a life that ends here leaves no list
+        half-done; then the agent waits until there is room for what it has sent.
+        """
+        rooms = [room for effect in effects if (room := self._carry_out(effect)) is not None]
+        for room in rooms:
+            await room
+
+    def start_timer(self, name: str, due_s: float, key: str = "") -> None:
+        """Have `on_timer` called at a loop time; a timer of the same name and key is replaced."""
+        self._seat.timers.start(name, key, due_s)
+
+    def cancel_timer(self, name: str, key: str = "") -> None:
+        """Forget a timer; one that does not exist is no error."""
+        self._seat.timers.cancel(name, key)
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str = "") -> Task[None]:
+        """Run something beside the mailbox, for as long as this life lasts.
+
+        When it raises, the agent crashes; when the agent stops, it is cancelled.
+        """
+        return self._seat.spawn(work, name)
+
+    def reconfigure(self, settings: Mapping[str, Any]) -> Reconfigured:
+        """Change fields of the config, all or none; what is wrong with them is the answer's reason.
+
+        Args:
+            settings: fields to change, as they stand in a file.
+        """
+        old = self.config
+        try:
+            self.config = convert_config(type(self), settings, old)
+            self.on_reconfigured(old)
+        except (msgspec.ValidationError, ValueError) as error:
+            self.config = old
+            return Reconfigured(agent=self.name, accepted=False, reason=str(error))
+        except BaseException:
+            self.config = old
+            raise
+        return Reconfigured(agent=self.name, accepted=True)
+
+    # --- how it is driven ---------------------------------------------------------------------
+
+    def take_seat(self, seat: Seat[C]) -> None:
+        """Be told where to live; called by the seat, once."""
+        self._seat = seat
+        self.name = seat.name
+
+    @classmethod
+    def handler_of(cls, message_type: type[Message]) -> Handler | None:
+        """Who handles messages of a type: the method of the type itself or its nearest base."""
+        if message_type not in cls._found:
+            kinds = (kind for kind in message_type.__mro__ if kind in cls.handlers)
+            kind = next(kinds, None)
+            cls._found[message_type] = cls.handlers[kind] if kind is not None else None
+        return cls._found[message_type]
+
+    @on(Reconfigure, subject="system.reconfigure.{name}")
+    async def _on_reconfigure(self, wish: Reconfigure) -> Reconfigured | None:
+        outcome = self.reconfigure(wish.settings)
+        in_hand = self._seat.in_hand
+        if in_hand is not None and in_hand.reply:
+            return outcome
+        await self.publish(outcome)
+        return None
+
+    async def _on_ring(self, timer: Timer) -> None:
+        if self._seat.timers.take(timer):
+            await self.on_timer(timer)
+
+    def _carry_out(self, effect: Effect) -> Awaitable[None] | None:
+        match effect:
+            case Publish(message):
+                return self.publish(message)
+            case Record(record):
+                self.journal.note(record)
+            case Consult(proposal):
+                self.consult(proposal)
+            case StartTimer(name, key, due_s):
+                self._seat.timers.start(name, key, due_s)
+            case CancelTimer(name, key):
+                self._seat.timers.cancel(name, key)
+            case _:
+                assert_never(effect)
+        return None
+
+
+def convert_config(
+    agent_class: type[Agent[Any]], settings: Mapping[str, Any], base: AgentConfig | None = None
+) -> Any:
+    """The config of an agent class from fields as they stand in a file.
+
+    Args:
+        agent_class: whose config.
+        settings: fields that differ from ``base``.
+        base: the config to start from; its defaults when None.
+
+    Raises:
+        msgspec.ValidationError: a field is unknown, of the wrong type or out of bounds.
+        ConfigError: the fields do not go together.
+    """
+    fields = {} if base is None else msgspec.to_builtins(base)
+    return msgspec.convert({**fields, **settings}, agent_class.Config)
+
+
+def _adopt_config(cls: type[Agent[Any]]) -> None:
+    for base in getattr(cls, "__orig_bases__", ()):
+        for argument in get_args(base):
+            if isinstance(argument, type) and issubclass(argument, AgentConfig):
+                cls.Config = argument
+
+
+def _handlers_of(cls: type[Agent[Any]]) -> dict[type[Message], Handler]:
+    found: dict[type[Message], tuple[str, Wish | None]] = {Timer: ("_on_ring", None)}
+    for base in reversed(cls.__mro__):
+        own: dict[type[Message], str] = {}
+        for method, attribute in vars(base).items():
+            for wish in getattr(attribute, "__wishes__", ()):
+                other = own.setdefault(wish.message_type, method)
+                if other != method:
+                    raise TypeError(
+                        f"{base.__name__}.{other} and .{method} both handle "
+                        f"{wish.message_type.__name__}; one method per message type"
+                    )
+                found[wish.message_type] = (method, wish)
+    return {
+        kind: Handler(getattr(cls, method), is_async(getattr(cls, method)), wish)
+        for kind, (method, wish) in found.items()
+    }

@@ -1,0 +1,261 @@
+"""Where an agent lives: what survives its crash, and the loop of one life.
+
+A life ends by a crash (the error leaves `Seat.run`), by `Seat.stop`, or by being cancelled. The
+message in hand goes back to the front of its lane unless its handler came to its end. Only a
+handler's own error counts against the message: the second one sets it aside as poison. When a
+spawned task fails, or the life is cancelled, the message is innocent.
+
+::
+
+    waiting -- take --> in hand -- handled --> settled
+       ^                  |
+       |                  +-- cancelled, or 1st error --> back to the front
+       +------------------+
+                          +-- 2nd error --> dead letter (poison)
+
+Letting the supervisor put the message back was turned down: between the crash and its turn another
+life could start without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from contextvars import ContextVar, copy_context
+from typing import Any, Generic
+
+from msgspec import structs
+
+from ..bus.asks import current_actor
+from ..bus.consumers import BATCH, describe
+from ..bus.dead_letters import DeadReason
+from ..bus.envelope import Envelope
+from ..bus.local import LocalBus
+from ..bus.mailbox import DEFAULT_CAPACITY
+from ..bus.messages import Message
+from .agent import Agent, C, convert_config
+from .ports import Journal
+from .timers import Timer, Timers
+
+_log = logging.getLogger("mendel.agents")
+
+# A message that crashes its agent once may have met a bad moment; twice, and it is the message.
+CRASHES_UNTIL_POISON = 2
+
+# What a spawned task was spawned for.
+_spawned_by: ContextVar[Envelope | None] = ContextVar("spawned_by", default=None)
+
+
+class Seat(Generic[C]):
+    """The place of one agent on the bus, through all its lives.
+
+    It takes messages from the moment it is made, whether an agent lives in it or not.
+
+    Attributes:
+        name: how the agent is addressed.
+        bus: where it lives.
+        mailbox: what waits for it.
+        config: what the next life should be made with; follows `Agent.reconfigure`.
+        journal: its memory, if it has one.
+        crashes: errors so far by id of the message that was in hand; only of those that wait.
+        in_hand: the message that is being handled.
+    """
+
+    def __init__(
+        self,
+        bus: LocalBus,
+        agent_class: type[Agent[C]],
+        config: C | None = None,
+        *,
+        name: str = "",
+        journal: Journal | None = None,
+        capacity: int = DEFAULT_CAPACITY,
+        stop_s: float = 1.0,
+    ) -> None:
+        self.name = name or agent_class.name
+        self.bus = bus
+        self.config: C = convert_config(agent_class, {}) if config is None else config
+        self.journal = journal
+        self.crashes: dict[int, int] = {}
+        self.in_hand: Envelope | None = None
+        self._agent_class = agent_class
+        self._stop_s = stop_s
+        self._stopping = False
+        self._life: asyncio.Task[Any] | None = None
+        self._children: set[asyncio.Task[None]] = set()
+        self._failure: BaseException | None = None
+        self._timers: Timers | None = None
+        self._loop = asyncio.get_running_loop()
+        self.mailbox = bus.mailbox(self.name, capacity)
+        self._subscribe()
+
+    @property
+    def now_s(self) -> float:
+        """Loop time."""
+        return self._loop.time()
+
+    @property
+    def timers(self) -> Timers:
+        """Timers of the agent; made when first needed, since most agents have none."""
+        if self._timers is None:
+            self._timers = Timers(self._loop, self._ring)
+        return self._timers
+
+    # --- one life -----------------------------------------------------------------------------
+
+    async def run(self, agent: Agent[C]) -> None:
+        """Let an agent live here until it is stopped; one at a time.
+
+        Raises:
+            Exception: whatever crashed the agent, out of a handler, a hook or a spawned task.
+        """
+        assert self._life is None, f"{self.name} lives already"
+        agent.take_seat(self)
+        self._life = asyncio.current_task()
+        self._stopping = False
+        self._failure = None
+        actor = current_actor.set(self.mailbox)
+        try:
+            await agent.on_start()
+            await self._live(agent)
+        except asyncio.CancelledError:
+            self._raise_failure()
+            raise
+        finally:
+            self._life = None
+            self.config = agent.config
+            try:
+                await self._wind_down(agent)
+            finally:
+                current_actor.reset(actor)
+                self.mailbox.rest()
+
+    def stop(self) -> None:
+        """Ask the agent to stop after the message in hand; what waits goes on waiting."""
+        self._stopping = True
+        self.mailbox.wake()
+
+    def close(self) -> None:
+        """Give the place up for good: no more timers, and what waits becomes dead letters."""
+        if self._timers is not None:
+            self._timers.clear()
+        self.bus.discard(self.mailbox)
+
+    async def _live(self, agent: Agent[C]) -> None:
+        mailbox = self.mailbox
+        handled = 0
+        while not self._stopping:
+            envelope = mailbox.take()
+            if envelope is None:
+                handled = 0
+                await mailbox.arrival()
+                continue
+            handler = agent.handler_of(type(envelope.message))
+            if handler is None:
+                self._refuse(envelope)
+                continue
+            self.in_hand = envelope
+            try:
+                answer = handler.function(agent, envelope.message)
+                if handler.is_async:
+                    answer = await answer
+            except BaseException as error:
+                self._put_back(envelope, error)
+                raise
+            self.in_hand = None
+            self._handled(envelope, answer)
+            handled += 1
+            if handled == BATCH:
+                handled = 0
+                await asyncio.sleep(0)
+
+    def _handled(self, envelope: Envelope, answer: object) -> None:
+        if envelope.reply:
+            message = answer if isinstance(answer, Message) else None
+            self.bus.settle(envelope, self.mailbox, message)
+        if self.crashes:
+            self.crashes.pop(envelope.id, None)
+
+    def _refuse(self, envelope: Envelope) -> None:
+        kind = type(envelope.message).__name__
+        detail = f"{self._agent_class.__name__} has no handler for {kind}"
+        self.mailbox.drop(envelope, DeadReason.NO_HANDLER, detail)
+
+    def _put_back(self, envelope: Envelope, error: BaseException) -> None:
+        self.in_hand = None
+        if isinstance(error, Exception):  # A cancellation is not the message's fault.
+            crashes = self.crashes[envelope.id] = self.crashes.get(envelope.id, 0) + 1
+            if crashes >= CRASHES_UNTIL_POISON:
+                del self.crashes[envelope.id]
+                self.mailbox.drop(envelope, DeadReason.POISON, describe(error))
+                return
+        if isinstance(envelope.message, Timer):
+            self.timers.restore(envelope.message)
+        self.mailbox.put_back(envelope)
+
+    async def _wind_down(self, agent: Agent[C]) -> None:
+        """End the tasks of a life and let it tidy up, each in bounded time."""
+        for child in self._children:
+            child.cancel()
+        if self._children:
+            await asyncio.wait(self._children, timeout=self._stop_s)
+        try:
+            async with asyncio.timeout(self._stop_s):
+                await agent.on_stop()
+        except Exception as error:  # noqa: BLE001  # It must not hide what ended the life.
+            _log.error("agent %s did not stop cleanly: %s", self.name, describe(error))
+
+    # --- what the agent uses ------------------------------------------------------------------
+
+    def cause(self) -> Envelope | None:
+        """What the running code is about: the message in hand, or what its task was spawned for."""
+        if current_actor.get() is self.mailbox:
+            return self.in_hand
+        return _spawned_by.get()
+
+    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run something for as long as this life lasts; see `Agent.spawn`."""
+        context = copy_context()
+        cause = self.cause()
+        if cause is not None:  # It joins the trace, but nobody waits for what it does.
+            cause = structs.replace(cause, reply=False, deadline_s=None, asking=())
+        context.run(_spawned_by.set, cause)
+        context.run(current_actor.set, None)
+        child = self._loop.create_task(work, name=f"{self.name}: {name}", context=context)
+        self._children.add(child)
+        child.add_done_callback(self._child_ended)
+        return child
+
+    def _child_ended(self, child: asyncio.Task[None]) -> None:
+        self._children.discard(child)
+        error = None if child.cancelled() else child.exception()
+        if error is None:
+            return
+        if self._life is None:  # The life is over; this came of tidying up.
+            _log.error("a task of agent %s failed at its end: %s", self.name, describe(error))
+        elif self._failure is None:
+            self._failure = error
+            self._life.cancel()
+
+    def _raise_failure(self) -> None:
+        """Raise what a child failed with, if that and nobody else has cancelled the life."""
+        if self._failure is not None and self._life is not None and not self._life.uncancel():
+            raise self._failure from None
+
+    def _ring(self, timer: Timer) -> None:
+        self.bus.post(self.mailbox, timer)
+
+    def _subscribe(self) -> None:
+        for handler in self._agent_class.handlers.values():
+            wish = handler.wish
+            if wish is None:
+                continue
+            for pattern in wish.patterns(self.name):
+                self.bus.attach(
+                    self.mailbox,
+                    pattern,
+                    queue=wish.queue,
+                    overflow=wish.overflow,
+                    key=wish.key,
+                )

@@ -1,0 +1,116 @@
+"""What runs the handler of a plain subscription: a task, or, for a plain function, none at all."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol, cast
+
+from .asks import current_actor
+from .dead_letters import DeadReason
+from .envelope import Envelope
+from .mailbox import Mailbox
+from .messages import Message
+
+Handler = Callable[[Envelope], Message | Awaitable[Message | None] | None]
+
+# After so many messages in a row the other tasks get a turn: about a third of a millisecond.
+BATCH = 512
+
+
+class Settle(Protocol):
+    """Tells the asker of a request what came of it; None when the handler had no answer."""
+
+    def __call__(self, envelope: Envelope, mailbox: Mailbox, answer: Message | None) -> None:
+        """Tell it."""
+        ...
+
+
+def is_async(handler: Callable[..., object]) -> bool:
+    """Whether calling a handler gives a coroutine: a function, a method, a partial, an object."""
+    while isinstance(handler, functools.partial):
+        handler = handler.func
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        getattr(handler, "__call__", None)  # noqa: B004  # Its signature, not its existence.
+    )
+
+
+def consume(mailbox: Mailbox, handler: Handler, settle: Settle) -> asyncio.Task[None] | None:
+    """Hand each message of a mailbox to its handler, one at a time, from now on.
+
+    Returns:
+        The task that does so, or None for a plain function, which the event loop calls directly.
+    """
+    if is_async(handler):
+        asynchronous = cast("Callable[[Envelope], Coroutine[Any, Any, Message | None]]", handler)
+        return asyncio.create_task(_serve(mailbox, asynchronous, settle), name=mailbox.name)
+    loop = asyncio.get_running_loop()
+    synchronous = cast("Callable[[Envelope], object]", handler)
+    drain = functools.partial(_drain, mailbox, synchronous, settle, loop)
+    mailbox.on_wake = functools.partial(loop.call_soon, drain)
+    return None
+
+
+async def _serve(
+    mailbox: Mailbox,
+    handler: Callable[[Envelope], Coroutine[Any, Any, Message | None]],
+    settle: Settle,
+) -> None:
+    current_actor.set(mailbox)
+    handled = 0
+    while True:
+        envelope = mailbox.take()
+        if envelope is None:
+            if mailbox.closed:
+                return
+            handled = 0
+            await mailbox.arrival()
+            continue
+        try:
+            answer = await handler(envelope)
+        except Exception as error:  # noqa: BLE001  # A handler's bug costs the message, not the subscription.
+            mailbox.drop(envelope, DeadReason.HANDLER_FAILED, describe(error))
+        else:
+            if envelope.reply:
+                settle(envelope, mailbox, answer)
+        handled += 1
+        if handled == BATCH:
+            handled = 0
+            await asyncio.sleep(0)
+
+
+def _drain(
+    mailbox: Mailbox,
+    handler: Callable[[Envelope], object],
+    settle: Settle,
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    for _ in range(BATCH):
+        envelope = mailbox.take()
+        if envelope is None:
+            mailbox.rest()
+            return
+        try:
+            answer = handler(envelope)
+            if answer is not None:
+                _refuse_coroutine(answer)
+        except Exception as error:  # noqa: BLE001  # As above.
+            mailbox.drop(envelope, DeadReason.HANDLER_FAILED, describe(error))
+        else:
+            if envelope.reply:
+                settle(envelope, mailbox, answer if isinstance(answer, Message) else None)
+    loop.call_soon(_drain, mailbox, handler, settle, loop)
+
+
+def _refuse_coroutine(answer: object) -> None:
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise TypeError("the handler is a plain function but returned a coroutine; make it async")
+
+
+def describe(error: BaseException) -> str:
+    """Type and text of an error in one line, for dead letters and answers."""
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

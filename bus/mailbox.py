@@ -1,0 +1,346 @@
+"""The queue of one actor: two lanes, a bound, and what happens at the bound.
+
+The system lane goes first and has no bound, because what steers the system must get through when
+everything else is stuck; its depth is counted. In the user lane the bound is felt as the policy of
+each subscription says. Under ``BLOCK`` a message beyond the bound is *parked*: it has its place in
+the lane at once and keeps it, only its sender is asked to wait; so a sender that is cancelled while
+it waits has lost nothing, and the order of its messages never changes. How many may be parked is
+bounded too.
+
+A separate queue of waiting senders, as asyncio.Queue has, was turned down: a message that only its
+sender holds is lost with the sender, and overtaken by the sender's next plain call.
+"""
+
+from __future__ import annotations
+
+from asyncio import AbstractEventLoop, Future
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
+from enum import StrEnum
+from typing import Protocol, final
+
+from msgspec import Struct
+
+from .dead_letters import DeadReason
+from .envelope import Envelope
+from .subjects import is_system
+
+DEFAULT_CAPACITY = 1024
+# One message per waiting sender; more means that a sender does not wait at all.
+PARKED_LIMIT = 4096
+
+
+class Overflow(StrEnum):
+    """What a full mailbox does with one more message of a subscription."""
+
+    BLOCK = "block"  # Ask the sender to wait.
+    DROP_OLDEST = "drop_oldest"  # Give up this subscription's oldest waiting message.
+    DROP_NEWEST = "drop_newest"  # Do not take it.
+    LATEST = "latest"  # Full or not, keep only the newest of each key, in the oldest one's place.
+
+
+class MailboxStats(Struct, frozen=True):
+    """How one mailbox is doing.
+
+    Attributes:
+        name: whose mailbox.
+        depth: messages that wait in the user lane, parked ones included.
+        system_depth: messages that wait in the system lane.
+        parked: messages beyond the bound, whose senders were asked to wait.
+        high_water: greatest depth of the user lane so far.
+        age_s: how long the oldest waiting message has been under way; 0.0 when none waits.
+        taken: messages handed to the handler so far; one that is put back counts again.
+        dropped: messages that were not handled, by reason.
+    """
+
+    name: str
+    depth: int
+    system_depth: int
+    parked: int
+    high_water: int
+    age_s: float
+    taken: int
+    dropped: dict[str, int]
+
+
+class Bury(Protocol):
+    """What a mailbox does with a message that will not be handled."""
+
+    def __call__(
+        self, envelope: Envelope, reason: DeadReason, mailbox: Mailbox, detail: str = ""
+    ) -> None:
+        """Do it."""
+        ...
+
+
+@final
+class _Slot:
+    """Place in the lane of a message that may be dropped or replaced while it waits."""
+
+    __slots__ = ("_key", "_waiting", "envelope")
+
+    def __init__(
+        self, envelope: Envelope, waiting: OrderedDict[Hashable, _Slot], key: Hashable
+    ) -> None:
+        self.envelope = envelope
+        self._waiting = waiting
+        self._key = key
+
+    def leave(self) -> Envelope:
+        del self._waiting[self._key]
+        return self.envelope
+
+
+class Mailbox:
+    """Bounded queue of one actor, read by one consumer at a time.
+
+    Attributes:
+        name: whose mailbox, in statistics, logs and ask cycles.
+        capacity: bound of the user lane.
+        idle: whether its consumer has nothing in hand, so that the next message must wake it.
+        on_wake: called when a message comes to an idle mailbox, instead of resolving `arrival`.
+        closed: whether nothing will come any more, so that the consumer may end.
+        taken: messages handed to the consumer so far; one that was put back counts again.
+        high_water: greatest depth of the user lane so far.
+        dropped: messages that were not handled, by reason.
+    """
+
+    __slots__ = (
+        "_bury",
+        "_emptied",
+        "_lane",
+        "_loop",
+        "_parked",
+        "_parked_limit",
+        "_system",
+        "_waiter",
+        "capacity",
+        "closed",
+        "dropped",
+        "high_water",
+        "idle",
+        "name",
+        "on_wake",
+        "taken",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        capacity: int,
+        *,
+        loop: AbstractEventLoop,
+        bury: Bury,
+        parked_limit: int = PARKED_LIMIT,
+    ) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity of mailbox {name!r} is {capacity}; it holds at least 1")
+        self.name = name
+        self.capacity = capacity
+        self.idle = True
+        self.closed = False
+        self.on_wake: Callable[[], object] | None = None
+        self.taken = 0
+        self.high_water = 0
+        self.dropped: dict[DeadReason, int] = {}
+        self._loop = loop
+        self._bury = bury
+        self._parked_limit = parked_limit
+        self._lane: deque[Envelope | _Slot] = deque()
+        self._system: deque[Envelope] | None = None  # Most mailboxes never need one: 600 bytes.
+        self._parked: deque[Future[None]] | None = None
+        self._waiter: Future[None] | None = None
+        self._emptied: list[Future[None]] = []
+
+    def __len__(self) -> int:
+        return len(self._lane) + (len(self._system) if self._system else 0)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more message fits without anybody feeling it."""
+        return len(self._lane) < self.capacity
+
+    # --- putting in ---------------------------------------------------------------------------
+
+    def put(self, envelope: Envelope) -> Future[None] | None:
+        """Take a message; beyond the bound, return what its sender should wait for."""
+        depth = len(self._lane)
+        if depth >= self.capacity:
+            return self._park(envelope)
+        self._lane.append(envelope)
+        if depth >= self.high_water:
+            self.high_water = depth + 1
+        if self.idle:
+            self.idle = False
+            self._wake()
+        return None
+
+    def put_system(self, envelope: Envelope) -> None:
+        """Take a message ahead of all others, however full the mailbox is."""
+        if self._system is None:
+            self._system = deque()
+        self._system.append(envelope)
+        if self.idle:
+            self.idle = False
+            self._wake()
+
+    def put_droppable(
+        self, envelope: Envelope, waiting: OrderedDict[Hashable, _Slot], key: Hashable
+    ) -> None:
+        """Take a message that may be replaced by a newer one of its key, or dropped for room.
+
+        Args:
+            envelope: the message.
+            waiting: those of the same subscription that wait, oldest first; kept by the mailbox.
+            key: what a newer message has to share in order to replace it.
+        """
+        slot = waiting.get(key)
+        if slot is not None:
+            self.drop(slot.envelope, DeadReason.SUPERSEDED)
+            slot.envelope = envelope
+            return
+        if not self.has_room:
+            if not waiting:
+                self.drop(envelope, DeadReason.MAILBOX_FULL)
+                return
+            oldest = next(iter(waiting.values()))
+            self._lane.remove(oldest)
+            self.drop(oldest.leave(), DeadReason.DROPPED_OLDEST)
+        waiting[key] = slot = _Slot(envelope, waiting, key)
+        self._lane.append(slot)
+        self._note_arrival()
+
+    def put_if_room(self, envelope: Envelope) -> None:
+        """Take a message, or drop it when there is no room."""
+        if self.has_room:
+            self.put(envelope)
+        else:
+            self.drop(envelope, DeadReason.MAILBOX_FULL)
+
+    def put_back(self, envelope: Envelope) -> None:
+        """Return a message that was taken and not handled to the front of its lane."""
+        if is_system(envelope.subject):
+            if self._system is None:
+                self._system = deque()
+            self._system.appendleft(envelope)
+        else:
+            self._lane.appendleft(envelope)
+
+    def drop(self, envelope: Envelope, reason: DeadReason, detail: str = "") -> None:
+        """Give a message up: count it and make it a dead letter."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+        self._bury(envelope, reason, self, detail)
+
+    def _park(self, envelope: Envelope) -> Future[None] | None:
+        if self._parked is None:
+            self._parked = deque()
+        if len(self._parked) >= self._parked_limit:
+            self.drop(envelope, DeadReason.PARKED_FULL, f"{len(self._parked)} wait for room")
+            return None
+        room: Future[None] = self._loop.create_future()
+        self._lane.append(envelope)
+        self._parked.append(room)
+        self._note_arrival()
+        return room
+
+    def _note_arrival(self) -> None:
+        self.high_water = max(self.high_water, len(self._lane))
+        if self.idle:
+            self.idle = False
+            self._wake()
+
+    # --- taking out ---------------------------------------------------------------------------
+
+    def take(self) -> Envelope | None:
+        """The next message to handle, the system lane first; None when none waits."""
+        while True:
+            if self._system:
+                envelope = self._system.popleft()
+            elif self._lane:
+                item = self._lane.popleft()
+                envelope = item.leave() if type(item) is _Slot else item
+                if self._parked:
+                    self._resolve(self._parked.popleft())
+            else:
+                return None
+            if envelope.deadline_s is not None and envelope.deadline_s <= self._loop.time():
+                self.drop(envelope, DeadReason.EXPIRED)
+                continue
+            self.taken += 1
+            return envelope
+
+    def arrival(self) -> Future[None]:
+        """What the consumer waits for when it has found the mailbox empty."""
+        self._waiter = waiter = self._loop.create_future()
+        self.rest()
+        return waiter
+
+    def rest(self) -> None:
+        """Note that the consumer has nothing in hand."""
+        self.idle = True
+        while self._emptied and not self:
+            self._resolve(self._emptied.pop())
+
+    def wake(self) -> None:
+        """Let the consumer look around, though no message has come."""
+        if self.idle:
+            self.idle = False
+            self._wake()
+
+    def close(self) -> None:
+        """Give up all that waits (``closed``), and let the consumer end."""
+        self.closed = True
+        while self._system:
+            self.drop(self._system.popleft(), DeadReason.CLOSED)
+        while self._lane:
+            item = self._lane.popleft()
+            self.drop(item.leave() if type(item) is _Slot else item, DeadReason.CLOSED)
+        while self._parked:
+            self._resolve(self._parked.popleft())
+        if self.idle:
+            self.rest()
+        self.wake()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a message waits or is in hand."""
+        return bool(self) or not self.idle
+
+    async def emptied(self) -> None:
+        """Wait until no message waits and none is in hand."""
+        while self.is_busy:
+            emptied: Future[None] = self._loop.create_future()
+            self._emptied.append(emptied)
+            await emptied
+
+    def stats(self) -> MailboxStats:
+        """How it is doing now."""
+        return MailboxStats(
+            name=self.name,
+            depth=len(self._lane),
+            system_depth=len(self._system or ()),
+            parked=len(self._parked or ()),
+            high_water=self.high_water,
+            age_s=self._age_s(),
+            taken=self.taken,
+            dropped={str(reason): count for reason, count in self.dropped.items()},
+        )
+
+    def _age_s(self) -> float:
+        oldest = [self._system[0]] if self._system else []
+        if self._lane:
+            first = self._lane[0]
+            oldest.append(first.envelope if isinstance(first, _Slot) else first)
+        now_s = self._loop.time()
+        return max((now_s - envelope.sent_s for envelope in oldest), default=0.0)
+
+    def _wake(self) -> None:
+        if self.on_wake is not None:
+            self.on_wake()
+        elif self._waiter is not None:
+            self._resolve(self._waiter)
+
+    @staticmethod
+    def _resolve(future: Future[None]) -> None:
+        if not future.done():  # Whoever waited for it may have been cancelled.
+            future.set_result(None)

@@ -1,0 +1,264 @@
+"""Who hears a subject: subscriptions, queue groups, taps, and a cache in front of the search."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from itertools import count
+
+from .envelope import Envelope
+from .mailbox import Mailbox, Overflow, _Slot
+from .subjects import PatternMap, check_subject, is_system
+from .taps import Tap
+
+Put = Callable[[Envelope], Future[None] | None]
+Key = Callable[[Envelope], Hashable]
+
+
+class Subscription:
+    """The wish of one mailbox for the messages of one pattern.
+
+    Attributes:
+        pattern: which subjects.
+        mailbox: where their messages go.
+        queue: name of the queue group that it is a member of, or empty.
+        put: delivers one message under that policy.
+        owns_mailbox: whether the mailbox ends with it.
+    """
+
+    __slots__ = ("_end", "mailbox", "number", "owns_mailbox", "pattern", "put", "queue")
+
+    def __init__(
+        self,
+        pattern: str,
+        mailbox: Mailbox,
+        *,
+        queue: str,
+        overflow: Overflow,
+        key: Key | None,
+        end: Callable[[Subscription], None],
+        number: int,
+    ) -> None:
+        self.pattern = pattern
+        self.mailbox = mailbox
+        self.queue = queue
+        self.number = number
+        self.owns_mailbox = False
+        self.put = _put(mailbox, overflow, key)
+        self._end = end
+
+    def unsubscribe(self) -> None:
+        """Hear nothing more; doing it twice is no error.
+
+        What waits in a mailbox of its own becomes dead letters (``closed``); a message that is
+        being handled is handled to its end.
+        """
+        self._end(self)
+
+
+def _put(mailbox: Mailbox, overflow: Overflow, key: Key | None) -> Put:
+    match overflow:
+        case Overflow.BLOCK:
+            return mailbox.put
+        case Overflow.DROP_NEWEST:
+            return mailbox.put_if_room
+        case Overflow.DROP_OLDEST:
+            key = _by_id
+        case Overflow.LATEST:
+            key = key or _by_subject
+    waiting: OrderedDict[Hashable, _Slot] = OrderedDict()
+    return lambda envelope: mailbox.put_droppable(envelope, waiting, key(envelope))
+
+
+def _by_id(envelope: Envelope) -> Hashable:
+    return envelope.id
+
+
+def _by_subject(envelope: Envelope) -> Hashable:
+    return envelope.subject
+
+
+class _Turn:
+    """Whose turn it is in a queue group; shared by all subjects that the group hears."""
+
+    __slots__ = ("members", "position")
+
+    def __init__(self) -> None:
+        self.members = 0
+        self.position = 0
+
+
+class Group:
+    """Members of one queue group that hear one subject; exactly one gets each message."""
+
+    __slots__ = ("_members", "_turn")
+
+    def __init__(self, members: tuple[Subscription, ...], turn: _Turn) -> None:
+        self._members = members
+        self._turn = turn
+
+    def pick(self) -> Subscription:
+        """The next member in turn that has room, or simply the next one when none has."""
+        members, turn = self._members, self._turn
+        for position in range(turn.position, turn.position + len(members)):
+            member = members[position % len(members)]
+            if member.mailbox.has_room:
+                break
+        else:
+            position = turn.position
+            member = members[position % len(members)]
+        turn.position = position + 1
+        return member
+
+
+class Route:
+    """Where the messages of one subject go.
+
+    Attributes:
+        puts: what delivers them, one for each mailbox; empty when groups have to be asked.
+        taps: who listens in.
+    """
+
+    __slots__ = ("_direct", "_groups", "_system", "puts", "taps")
+
+    def __init__(
+        self,
+        subject: str,
+        direct: tuple[Subscription, ...],
+        groups: tuple[Group, ...],
+        taps: tuple[Tap, ...],
+    ) -> None:
+        self.taps = taps
+        self._system = is_system(subject)
+        self._direct = direct
+        self._groups = groups
+        self.puts = () if groups else tuple(map(self.put_of, direct))
+
+    def receivers(self) -> list[Subscription]:
+        """Who gets the next message: all plain subscriptions and the next of each group.
+
+        A mailbox gets it once, whichever way it is reached.
+        """
+        receivers = {subscription.mailbox: subscription for subscription in self._direct}
+        for group in self._groups:
+            member = group.pick()
+            receivers.setdefault(member.mailbox, member)
+        return list(receivers.values())
+
+    def put_of(self, subscription: Subscription) -> Put:
+        """What delivers a message of this route to a subscription."""
+        return subscription.mailbox.put_system if self._system else subscription.put
+
+
+class Routes:
+    """All subscriptions and taps of a bus, and the routes that follow from them.
+
+    A route is found once and kept until somebody subscribes, unsubscribes or taps. At most
+    ``capacity`` routes are kept; one more, and all are found afresh.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.cache: dict[str, Route] = {}
+        self._capacity = capacity
+        self._subscriptions: PatternMap[Subscription] = PatternMap()
+        self._taps: PatternMap[Tap] = PatternMap()
+        self._turns: dict[str, _Turn] = {}
+        self._by_mailbox: dict[Mailbox, dict[Subscription, None]] = {}
+        self._numbers = count()
+
+    def subscribe(
+        self,
+        pattern: str,
+        mailbox: Mailbox,
+        *,
+        queue: str,
+        overflow: Overflow,
+        key: Key | None,
+        end: Callable[[Subscription], None],
+    ) -> Subscription:
+        """Let a mailbox hear a pattern.
+
+        Raises:
+            SubjectError: the pattern is not well formed.
+        """
+        subscription = Subscription(
+            pattern,
+            mailbox,
+            queue=queue,
+            overflow=overflow,
+            key=key,
+            end=end,
+            number=next(self._numbers),
+        )
+        self._subscriptions.add(pattern, subscription)
+        self._by_mailbox.setdefault(mailbox, {})[subscription] = None
+        if queue:
+            self._turns.setdefault(queue, _Turn()).members += 1
+        self.cache.clear()
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Take a subscription out; one that is out already is no error."""
+        if self._by_mailbox.get(subscription.mailbox, {}).pop(subscription, self) is self:
+            return
+        if not self._by_mailbox[subscription.mailbox]:
+            del self._by_mailbox[subscription.mailbox]
+        self._subscriptions.remove(subscription.pattern, subscription)
+        if subscription.queue:
+            self._leave(subscription.queue)
+        self.cache.clear()
+
+    def forget(self, mailbox: Mailbox) -> None:
+        """Take all subscriptions of a mailbox out."""
+        for subscription in list(self._by_mailbox.get(mailbox, ())):
+            self.unsubscribe(subscription)
+
+    def add_tap(self, tap: Tap) -> None:
+        """Let a tap listen in.
+
+        Raises:
+            SubjectError: its pattern is not well formed.
+        """
+        self._taps.add(tap.pattern, tap)
+        self.cache.clear()
+
+    def remove_tap(self, tap: Tap) -> None:
+        """Take a tap out."""
+        self._taps.remove(tap.pattern, tap)
+        self.cache.clear()
+
+    def find(self, subject: str) -> Route:
+        """The route of a subject, from the cache or found afresh.
+
+        Raises:
+            SubjectError: the subject is not well formed.
+        """
+        route = self.cache.get(subject)
+        if route is None:
+            check_subject(subject)
+            if len(self.cache) >= self._capacity:
+                self.cache.clear()
+            self.cache[subject] = route = self._build(subject)
+        return route
+
+    def _leave(self, queue: str) -> None:
+        turn = self._turns[queue]
+        turn.members -= 1
+        if not turn.members:
+            del self._turns[queue]
+
+    def _build(self, subject: str) -> Route:
+        direct: dict[Mailbox, Subscription] = {}
+        queues: dict[str, dict[Mailbox, Subscription]] = {}
+        for subscription in sorted(self._subscriptions.find(subject), key=_number):
+            into = queues.setdefault(subscription.queue, {}) if subscription.queue else direct
+            into.setdefault(subscription.mailbox, subscription)
+        groups = tuple(
+            Group(tuple(members.values()), self._turns[queue]) for queue, members in queues.items()
+        )
+        return Route(subject, tuple(direct.values()), groups, tuple(self._taps.find(subject)))
+
+
+def _number(subscription: Subscription) -> int:
+    return subscription.number

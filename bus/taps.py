@@ -1,0 +1,83 @@
+"""Listening in: batches of what is sent, which never slow a sender down."""
+
+from __future__ import annotations
+
+import logging
+from asyncio import AbstractEventLoop
+from collections.abc import Callable
+
+from .envelope import Envelope
+
+_log = logging.getLogger("mendel.bus")
+
+# A burst this long within one turn of the event loop comes from a program that never awaits.
+TAP_CAPACITY = 65_536
+
+
+class Tap:
+    """One listener, called once per turn of the event loop with all that was sent in it.
+
+    It never slows a sender down: what does not fit is dropped and counted, and when it raises, that
+    is counted and logged and the next batch is tried again.
+
+    Attributes:
+        pattern: which subjects it hears.
+        dropped: messages that did not fit.
+        failures: batches that it raised on.
+    """
+
+    __slots__ = (
+        "_batch",
+        "_callback",
+        "_capacity",
+        "_end",
+        "_loop",
+        "dropped",
+        "failures",
+        "pattern",
+    )
+
+    def __init__(
+        self,
+        callback: Callable[[list[Envelope]], None],
+        pattern: str,
+        *,
+        capacity: int,
+        loop: AbstractEventLoop,
+        end: Callable[[Tap], None],
+    ) -> None:
+        self.pattern = pattern
+        self.dropped = 0
+        self.failures = 0
+        self._callback = callback
+        self._capacity = capacity
+        self._loop = loop
+        self._end = end
+        self._batch: list[Envelope] = []
+
+    def put(self, envelope: Envelope) -> None:
+        """Hear of a message."""
+        batch = self._batch
+        if not batch:
+            self._loop.call_soon(self.flush)
+        elif len(batch) >= self._capacity:
+            self.dropped += 1
+            return
+        batch.append(envelope)
+
+    def flush(self) -> None:
+        """Hand over what was heard since the last time."""
+        if not self._batch:
+            return
+        batch, self._batch = self._batch, []
+        try:
+            self._callback(batch)
+        except Exception:  # noqa: BLE001  # A listener's bug must not become the senders' or the bus's.
+            self.failures += 1
+            if self.failures.bit_count() == 1:  # The 1st, 2nd, 4th, 8th, ... is logged.
+                _log.exception("tap on %r raised, %d times so far", self.pattern, self.failures)
+
+    def close(self) -> None:
+        """Hand over the rest and hear nothing more; doing it twice is no error."""
+        self._end(self)
+        self.flush()
