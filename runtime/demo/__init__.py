@@ -1,0 +1,1 @@
+"""The demo: five real services, faults that really happen, and a score of how they were healed."""

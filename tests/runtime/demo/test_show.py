@@ -1,0 +1,176 @@
+"""What stands in the terminal, drawn by the real library into a string."""
+
+import io
+
+import msgspec
+from mendel.bus.messages import ActionStarted, CircuitChanged, HealthChanged, Status
+from mendel.runtime.demo.ledger import Ledger
+from mendel.runtime.demo.score import FaultScore, Score
+from mendel.runtime.demo.show import Lines, Picture, epilogue, summary_of
+from rich.console import Console
+
+STARTED = ActionStarted(
+    target="db", intent="1", incident="1", action="restart", started_s=1.0, timeout_s=5.0
+)
+
+
+class Clock:
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def a_console() -> Console:
+    return Console(file=io.StringIO(), width=80, height=40, force_terminal=False)
+
+
+def drawn(console: Console) -> list[str]:
+    assert isinstance(console.file, io.StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def a_score() -> Score:
+    fault = FaultScore(
+        kind="crash",
+        target="db",
+        detected=True,
+        healed=True,
+        detected_after_s=0.251,
+        acted_after_s=0.012,
+        healed_after_s=4.1,
+        actions=("isolate", "restart"),
+    )
+    missed = FaultScore(
+        kind="hang",
+        target="cart",
+        detected=False,
+        healed=False,
+        detected_after_s=None,
+        acted_after_s=None,
+        healed_after_s=None,
+        actions=(),
+    )
+    return Score(
+        faults=2,
+        detected=1,
+        healed=1,
+        false_alarms=0,
+        unneeded_actions=0,
+        mttd_s=0.251,
+        mttr_s=4.1,
+        availability=0.954,
+        per_fault=(fault, missed),
+    )
+
+
+class TestLines:
+    def test_each_event_is_a_line_with_its_time(self) -> None:
+        clock, stream = Clock(), io.StringIO()
+
+        with Lines(clock, stream) as lines:
+            clock.now_s = 1001.54
+            lines.tell("break: kill -9 db")
+            clock.now_s = 1012.0
+            lines.hear(STARTED)
+            lines.hear(
+                HealthChanged(
+                    target="db",
+                    status=Status.SUSPECT,
+                    previous=Status.HEALTHY,
+                    reason="",
+                    changed_s=1.0,
+                )
+            )
+
+        assert stream.getvalue() == (
+            "   1.5 s  break: kill -9 db\n  12.0 s    db: restart begins\n"
+        )
+
+
+class TestPicture:
+    def test_it_shows_each_service_with_health_circuit_and_what_is_done(self) -> None:
+        ledger, console = Ledger(["web", "db"]), a_console()
+        picture = Picture(ledger, Clock(), console)
+        ledger.hear(STARTED)
+        ledger.hear(
+            HealthChanged(
+                target="db",
+                status=Status.SICK,
+                previous=Status.HEALTHY,
+                reason="",
+                changed_s=1.0,
+            )
+        )
+        ledger.hear(
+            CircuitChanged(
+                target="db", state="forced_open", previous="closed", reason="", changed_s=1.0
+            )
+        )
+        picture.tell("break: kill -9 db")
+        picture.hear(STARTED)
+
+        console.print(picture.draw())
+
+        lines = drawn(console)
+        rows = [[cell.strip() for cell in line.strip("│┃").split("│")] for line in lines]
+        assert lines[0] == "break: kill -9 db"
+        assert ["web", "? unknown", "closed", ""] in rows
+        assert ["db", "✖ sick", "forced_open", "restart"] in rows
+        assert "   0.0 s    db: restart begins" in lines
+
+    def test_it_keeps_the_newest_events_and_its_height(self) -> None:
+        console = a_console()
+        picture = Picture(Ledger(["db"]), Clock(), console)
+        console.print(picture.draw())
+        height_empty = len(drawn(console))
+
+        for number in range(100):
+            picture.tell(f"event {number} [/bold]")
+        full = a_console()
+        full.print(picture.draw())
+
+        lines = drawn(full)
+        assert len(lines) == height_empty
+        assert lines[-1] == "   0.0 s  event 99 [/bold]"
+        assert "   0.0 s  event 87 [/bold]" not in lines
+
+    def test_it_is_redrawn_in_place_while_the_block_lasts(self) -> None:
+        console = Console(file=io.StringIO(), width=80, height=40, force_terminal=True)
+
+        with Picture(Ledger(["db"]), Clock(), console) as picture:
+            picture.tell("break: kill -9 db")
+
+        assert isinstance(console.file, io.StringIO)
+        assert "break: kill -9 db" in console.file.getvalue()
+        assert console.file.getvalue().endswith("\x1b[?25h")  # The cursor is shown again.
+
+
+class TestEpilogue:
+    def test_the_table_the_sums_and_what_to_try_next(self) -> None:
+        console = a_console()
+
+        epilogue(a_score(), ["mendel doctor", "mendel demo --seed 2"], console)
+
+        assert drawn(console) == [
+            "",
+            "  fault   service   detected   acted    healed   actions",
+            " " + 65 * "─",
+            "  crash   db        0.25 s     0.01 s   4.10 s   isolate, restart",
+            "  hang    cart      -          -        -",
+            "",
+            "  mean              0.25 s              4.10 s",
+            "",
+            "2 faults: 1 detected, 1 healed",
+            "0 false alarms, 0 unneeded actions",
+            "requests of users: 95.4% answered",
+            "",
+            "Try next:",
+            "  mendel doctor",
+            "  mendel demo --seed 2",
+        ]
+
+    def test_a_run_without_users_says_so(self) -> None:
+        assert summary_of(msgspec.structs.replace(a_score(), availability=None)).endswith(
+            "requests of users: no requests"
+        )
