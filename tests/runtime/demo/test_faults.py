@@ -147,6 +147,18 @@ class TestInjection:
 
         assert failure.value.reason == reason
 
+    async def test_a_process_that_has_just_gone_cannot_be_killed(self, driver: Driver) -> None:
+        await driver.start("db")
+        process = driver.processes["db"]
+        process.kill()
+        await process.wait()
+        injector = Injector(driver.estate.urls, driver.estate.token, lambda name: process.pid)
+
+        with pytest.raises(InjectionFailed) as failure:
+            await injector.inject(a_fault(FaultKind.CRASH, "db"))
+
+        assert failure.value.reason == f"db (pid {process.pid}) is gone"
+
     async def test_a_wrong_token_is_told(self, driver: Driver) -> None:
         await driver.start("db")
         injector = Injector(driver.estate.urls, "guess", driver.pid_of)

@@ -5,17 +5,37 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 from mendel.runtime.demo.service import Service
-from mendel.runtime.demo.wire import HttpServer, Reply, Request
+from mendel.runtime.demo.wire import HttpServer, Reply, Request, call
 
 if TYPE_CHECKING:
     from .conftest import Driver
+
+
+GET = Request("GET", "/", {}, b"")
+
+
+def post(path: str, **order: object) -> Request:
+    return Request("POST", path, {"x-demo-token": "open sesame"}, msgspec.json.encode(order))
+
+
+def a_failure(failed: dict[str, str]) -> Reply:
+    return Reply(503, {"service": "cart", "degraded": [], "failed": failed})
+
+
+async def becomes(condition: Callable[[], bool]) -> None:
+    """Look again and again, for five seconds at most."""
+    async with asyncio.timeout(5.0):
+        while not condition():
+            await asyncio.sleep(0.005)
 
 
 ALL = ("web", "cart", "db", "payment", "catalog")
@@ -59,6 +79,84 @@ class TestTogether:
         assert not {"aiohttp", "anyio", "numpy", "rich", "cyclopts", "psutil"} & set(modules)
 
 
+class TestWork:
+    """One service in this process, so that each step can be waited for."""
+
+    async def test_what_fails_below_is_named_with_the_reason(self) -> None:
+        async def broken(request: Request) -> Reply:
+            return Reply(500)
+
+        payment = HttpServer(broken)
+        await payment.open()
+        port = payment.port
+        cart = Service("cart", {"payment": f"http://127.0.0.1:{port}"}, "")
+
+        error = await cart.answer(GET)
+        payment.close()
+        refused = await cart.answer(GET)
+
+        assert error == a_failure({"payment": "HTTP 500"})
+        assert refused == a_failure({"payment": "connection refused"})
+
+    async def test_what_hangs_below_is_given_up(self) -> None:
+        never = socket.create_server(("127.0.0.1", 0))  # Accepts in the kernel, never answers.
+        cart = Service("cart", {"db": f"http://127.0.0.1:{never.getsockname()[1]}"}, "")
+
+        reply = await cart.answer(GET)
+
+        assert reply == a_failure({"db": "no answer within 0.6 s"})
+        never.close()
+
+    async def test_an_isolated_service_is_not_called_until_it_is_released(self) -> None:
+        calls = 0
+
+        async def count(request: Request) -> Reply:
+            nonlocal calls
+            calls += 1
+            return Reply(200, {"degraded": ["disk"]})
+
+        db = HttpServer(count)
+        await db.open()
+        cart = Service("cart", {"db": f"http://127.0.0.1:{db.port}"}, "open sesame")
+
+        isolated = await cart.answer(post("/circuit", dependency="db", state="open"))
+        without = await cart.answer(GET)
+        calls_while_isolated = calls
+        released = await cart.answer(post("/circuit", dependency="db", state="closed"))
+        complete = await cart.answer(GET)
+
+        assert (isolated, released) == (
+            Reply(200, {"isolated": ["db"]}),
+            Reply(200, {"isolated": []}),
+        )
+        assert without.body["degraded"] == ["db"]
+        assert calls_while_isolated == 0
+        assert complete.body["degraded"] == ["disk"]
+        db.close()
+
+    async def test_who_is_told_to_fail_blames_itself(self) -> None:
+        db = Service("db", {}, "open sesame")
+
+        await db.answer(post("/fault", symptom="failing", failure_rate=1.0))
+
+        assert await db.answer(GET) == Reply(
+            500, {"service": "db", "failed": {"db": "internal error"}}
+        )
+
+    async def test_it_stops_listening_when_told_to_be_down_and_comes_back(self) -> None:
+        db = Service("db", {}, "open sesame")
+        work = asyncio.create_task(db.run())
+        await becomes(lambda: db.server.is_open)
+        await db.answer(post("/fault", symptom="down", for_s=0.05))
+        await becomes(lambda: not db.server.is_open)
+        await becomes(lambda: db.server.is_open)
+        reply = await call(f"http://127.0.0.1:{db.server.port}/", timeout_s=2.0)
+        work.cancel()
+
+        assert reply.status == 200
+        db.server.close()
+
+
 class TestOrders:
     @pytest.mark.parametrize("path", ["/fault", "/circuit"])
     async def test_orders_without_the_token_are_refused(self, driver: Driver, path: str) -> None:
@@ -95,9 +193,8 @@ class TestOrders:
         self, path: str, body: dict[str, object], error: str
     ) -> None:
         service = Service("cart", {"db": "http://127.0.0.1:9"}, token="open sesame")
-        headers = {"x-demo-token": "open sesame"}
 
-        reply = await service.answer(Request("POST", path, headers, msgspec.json.encode(body)))
+        reply = await service.answer(post(path, **body))
 
         assert reply == Reply(400, {"error": error})
 
