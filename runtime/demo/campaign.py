@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from .chronicle import Chronicle
 from .faults import Fault, InjectionFailed
-from .ledger import Ledger
 from .score import Injection
 
 CALM_S_MAX = 10.0  # So long the next fault waits for quiet; then it comes all the same.
@@ -30,7 +30,7 @@ class Campaign:
     Args:
         plan: the faults in order.
         hands: make them real.
-        ledger: what is known of the estate.
+        chronicle: what is known of the estate.
         tell: takes a line for people at each step.
 
     Attributes:
@@ -39,11 +39,11 @@ class Campaign:
     """
 
     def __init__(
-        self, plan: Sequence[Fault], hands: Hands, ledger: Ledger, tell: Callable[[str], None]
+        self, plan: Sequence[Fault], hands: Hands, chronicle: Chronicle, tell: Callable[[str], None]
     ) -> None:
         self._plan = plan
         self._hands = hands
-        self._ledger = ledger
+        self._chronicle = chronicle
         self._tell = tell
         self.injections: list[Injection] = []
         self.skipped: list[Fault] = []
@@ -57,7 +57,7 @@ class Campaign:
         start_s = loop.time()
         for fault in self._plan:
             await asyncio.sleep(start_s + fault.at_s - loop.time())
-            await self._ledger.until(lambda: self._ledger.is_calm, CALM_S_MAX)
+            await self._chronicle.until(lambda: self._chronicle.is_calm, CALM_S_MAX)
             if loop.time() + HEALING_S > start_s + duration_s:
                 self.skipped.append(fault)
             else:
@@ -76,12 +76,14 @@ class Campaign:
             self._tell(str(error))
             self.skipped.append(fault)
             return
-        await self._ledger.until(
-            lambda: self._ledger.has_healed(fault.target, injected_s) and self._ledger.is_calm,
+        await self._chronicle.until(
+            lambda: (
+                self._chronicle.has_healed(fault.target, injected_s) and self._chronicle.is_calm
+            ),
             fault.window_s,
         )
         lifted_s = loop.time()
-        healed = self._ledger.has_healed(fault.target, injected_s)
+        healed = self._chronicle.has_healed(fault.target, injected_s)
         self._tell(f"{fault.target} is healed" if healed else f"{fault.target} was not healed")
         await self._hands.lift(fault)
         self.injections.append(

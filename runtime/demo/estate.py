@@ -84,6 +84,7 @@ def build_estate(folder: Path, *, parent: int = 0, boot_s: float = BOOT_S) -> Es
             ),
             probes=_probes(urls[each.name]),
             actions=_actions(each.name, urls, secret, boot_s),
+            thresholds=THRESHOLDS,
         )
         for each in COMPONENTS
     )

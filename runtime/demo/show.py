@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from ...bus.messages import Message, Status
-from .ledger import Ledger
+from .chronicle import Chronicle
 from .score import Score
 from .words import in_words
 
@@ -85,15 +85,15 @@ class Picture:
     """The estate, redrawn in place as long as the ``with`` block lasts.
 
     Args:
-        ledger: what is known of the estate.
+        chronicle: what is known of the estate.
         clock: the time in seconds, on any base.
         console: where it is drawn.
     """
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], float], console: Console) -> None:
+    def __init__(self, chronicle: Chronicle, clock: Callable[[], float], console: Console) -> None:
         from rich.live import Live  # Late: it costs 50 ms that a headless run need not pay.
 
-        self._ledger = ledger
+        self._chronicle = chronicle
         self._clock = clock
         self._start_s = clock()
         self._headline = "starting five services"
@@ -140,14 +140,14 @@ class Picture:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table("service", "health", "circuit", "under way", expand=True)
-        for name, status in self._ledger.statuses.items():
+        table = Table("service", "health", "calls to it", "under way", expand=True)
+        for name, status in self._chronicle.statuses.items():
             glyph, colour = _LOOKS[status]
             table.add_row(
                 name,
                 Text(f"{glyph} {status}", style=colour),
-                self._ledger.circuits[name],
-                ", ".join(a for target, a in self._ledger.running.values() if target == name),
+                "kept away" if name in self._chronicle.isolated else "pass",
+                ", ".join(a for target, a in self._chronicle.running.values() if target == name),
             )
         return table
 

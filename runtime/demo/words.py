@@ -7,7 +7,6 @@ from ...bus.messages import (
     ActionStarted,
     AgentCrashed,
     AnomalyDetected,
-    CircuitChanged,
     HealthChanged,
     IncidentChanged,
     IncidentClosed,
@@ -35,8 +34,6 @@ def in_words(message: Message) -> str:
         case ActionFinished():
             detail = f" ({message.detail})" if message.detail else ""
             return f"{message.target}: {message.action} {message.outcome}{detail}"
-        case CircuitChanged():
-            return f"{message.target}: circuit {message.state}: {message.reason}"
         case HealthChanged(status=Status.HEALTHY, previous=Status.SICK | Status.SUSPECT):
             return f"{message.target}: healthy again"
         case AgentCrashed():

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from mendel.bus.messages import HealthChanged, IncidentClosed, IncidentOpened, Status
 from mendel.runtime.demo.campaign import Campaign
+from mendel.runtime.demo.chronicle import Chronicle
 from mendel.runtime.demo.faults import Fault, FaultKind, InjectionFailed
-from mendel.runtime.demo.ledger import Ledger
 from mendel.runtime.demo.score import Injection
 
 pytestmark = pytest.mark.virtual_time
@@ -15,11 +15,11 @@ pytestmark = pytest.mark.virtual_time
 class Healers:
     """An estate in which what is broken is healed after a given time, if at all."""
 
-    def __init__(self, ledger: Ledger, heals_after_s: dict[str, float]) -> None:
-        self.ledger = ledger
+    def __init__(self, chronicle: Chronicle, heals_after_s: dict[str, float]) -> None:
+        self.chronicle = chronicle
         self.heals_after_s = heals_after_s
         self.lifted: list[tuple[str, float]] = []
-        for name in ledger.statuses:
+        for name in chronicle.statuses:
             self._health(name, Status.HEALTHY)
 
     async def inject(self, fault: Fault) -> None:
@@ -27,7 +27,7 @@ class Healers:
             raise InjectionFailed(fault, "gone does not run")
         loop = asyncio.get_running_loop()
         now_s = loop.time()
-        self.ledger.hear(
+        self.chronicle.hear(
             IncidentOpened(
                 target=fault.target, incident=fault.target, onset_s=now_s, opened_s=now_s
             )
@@ -42,7 +42,7 @@ class Healers:
 
     def _heal(self, target: str, opened_s: float) -> None:
         self._health(target, Status.HEALTHY)
-        self.ledger.hear(
+        self.chronicle.hear(
             IncidentClosed(
                 target=target,
                 incident=target,
@@ -55,7 +55,7 @@ class Healers:
         )
 
     def _health(self, target: str, status: Status) -> None:
-        self.ledger.hear(
+        self.chronicle.hear(
             HealthChanged(
                 target=target, status=status, previous=Status.UNKNOWN, reason="", changed_s=0.0
             )
@@ -69,9 +69,9 @@ def a_fault(target: str, at_s: float) -> Fault:
 async def run(
     plan: list[Fault], heals_after_s: dict[str, float], duration_s: float = 60.0
 ) -> tuple[Campaign, Healers, list[str]]:
-    ledger, told = Ledger(["db", "cart"]), list[str]()
-    hands = Healers(ledger, heals_after_s)
-    campaign = Campaign(plan, hands, ledger, told.append)
+    chronicle, told = Chronicle(["db", "cart"]), list[str]()
+    hands = Healers(chronicle, heals_after_s)
+    campaign = Campaign(plan, hands, chronicle, told.append)
     await campaign.run(duration_s)
     return campaign, hands, told
 

@@ -3,14 +3,24 @@
 import io
 
 import msgspec
-from mendel.bus.messages import ActionStarted, CircuitChanged, HealthChanged, Status
-from mendel.runtime.demo.ledger import Ledger
+from mendel.bus.messages import ActionFinished, ActionStarted, HealthChanged, Status
+from mendel.runtime.demo.chronicle import Chronicle
 from mendel.runtime.demo.score import FaultScore, Score
 from mendel.runtime.demo.show import Lines, Picture, epilogue, summary_of
 from rich.console import Console
 
 STARTED = ActionStarted(
     target="db", intent="1", incident="1", action="restart", started_s=1.0, timeout_s=5.0
+)
+FINISHED = ActionFinished(
+    target="db",
+    intent="0",
+    incident="1",
+    action="isolate",
+    outcome="succeeded",
+    detail="",
+    duration_s=0.1,
+    finished_s=1.1,
 )
 
 
@@ -89,11 +99,11 @@ class TestLines:
 
 
 class TestPicture:
-    def test_it_shows_each_service_with_health_circuit_and_what_is_done(self) -> None:
-        ledger, console = Ledger(["web", "db"]), a_console()
-        picture = Picture(ledger, Clock(), console)
-        ledger.hear(STARTED)
-        ledger.hear(
+    def test_it_shows_each_service_with_health_isolation_and_what_is_done(self) -> None:
+        chronicle, console = Chronicle(["web", "db"]), a_console()
+        picture = Picture(chronicle, Clock(), console)
+        chronicle.hear(STARTED)
+        chronicle.hear(
             HealthChanged(
                 target="db",
                 status=Status.SICK,
@@ -102,11 +112,7 @@ class TestPicture:
                 changed_s=1.0,
             )
         )
-        ledger.hear(
-            CircuitChanged(
-                target="db", state="forced_open", previous="closed", reason="", changed_s=1.0
-            )
-        )
+        chronicle.hear(FINISHED)
         picture.tell("break: kill -9 db")
         picture.hear(STARTED)
 
@@ -115,13 +121,13 @@ class TestPicture:
         lines = drawn(console)
         rows = [[cell.strip() for cell in line.strip("│┃").split("│")] for line in lines]
         assert lines[0] == "break: kill -9 db"
-        assert ["web", "? unknown", "closed", ""] in rows
-        assert ["db", "✖ sick", "forced_open", "restart"] in rows
+        assert ["web", "? unknown", "pass", ""] in rows
+        assert ["db", "✖ sick", "kept away", "restart"] in rows
         assert "   0.0 s    db: restart begins" in lines
 
     def test_it_keeps_the_newest_events_and_its_height(self) -> None:
         console = a_console()
-        picture = Picture(Ledger(["db"]), Clock(), console)
+        picture = Picture(Chronicle(["db"]), Clock(), console)
         console.print(picture.draw())
         height_empty = len(drawn(console))
 
@@ -138,7 +144,7 @@ class TestPicture:
     def test_it_is_redrawn_in_place_while_the_block_lasts(self) -> None:
         console = Console(file=io.StringIO(), width=80, height=40, force_terminal=True)
 
-        with Picture(Ledger(["db"]), Clock(), console) as picture:
+        with Picture(Chronicle(["db"]), Clock(), console) as picture:
             picture.tell("break: kill -9 db")
 
         assert isinstance(console.file, io.StringIO)

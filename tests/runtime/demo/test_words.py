@@ -7,7 +7,6 @@ from mendel.bus.messages import (
     AgentCrashed,
     AnomalyCleared,
     AnomalyDetected,
-    CircuitChanged,
     HealthChanged,
     IncidentChanged,
     IncidentClosed,
@@ -84,12 +83,6 @@ def anomaly(reason: str) -> AnomalyDetected:
         ),
         (finished("succeeded", ""), "db: restart succeeded"),
         (finished("failed", "exit status 3"), "db: restart failed (exit status 3)"),
-        (
-            CircuitChanged(
-                target="db", state="forced_open", previous="closed", reason="isolated", changed_s=1
-            ),
-            "db: circuit forced_open: isolated",
-        ),
         (closed("healed"), "db: healed and verified, 4.5 s after it began"),
         (closed("attributed"), "db: was only a symptom, gone with its cause, 4.5 s after it began"),
         (closed("dropped"), "db: dropped, 4.5 s after it began"),

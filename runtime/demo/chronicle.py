@@ -9,7 +9,6 @@ from ...bus.messages import (
     ActionFinished,
     ActionStarted,
     AnomalyDetected,
-    CircuitChanged,
     HealthChanged,
     IncidentClosed,
     IncidentEscalated,
@@ -30,7 +29,7 @@ _KEPT = (
 )
 
 
-class Ledger:
+class Chronicle:
     """Listens, keeps what the score needs, and knows whether all is quiet.
 
     Args:
@@ -41,7 +40,7 @@ class Ledger:
         messages: what is scored, in order.
         lost: how many were not kept.
         statuses: newest health of each component.
-        circuits: newest state of the circuit of each component.
+        isolated: components that calls are kept away from.
         running: the actions that run now, as target and action, by intent.
     """
 
@@ -50,18 +49,18 @@ class Ledger:
         self.messages: list[Message] = []
         self.lost = 0
         self.statuses = dict.fromkeys(components, Status.UNKNOWN)
-        self.circuits = dict.fromkeys(self.statuses, "closed")
+        self.isolated: set[str] = set()
         self.running: dict[str, tuple[str, str]] = {}
         self._open_incidents: dict[str, str] = {}
         self._heard = asyncio.Event()
 
     @property
     def is_calm(self) -> bool:
-        """Whether everybody is healthy, all circuits are closed and no incident is open."""
+        """Whether everybody is healthy, nobody is isolated and no incident is open."""
         return (
             not self._open_incidents
+            and not self.isolated
             and all(status is Status.HEALTHY for status in self.statuses.values())
-            and all(state == "closed" for state in self.circuits.values())
         )
 
     def has_healed(self, target: str, since_s: float) -> bool:
@@ -79,8 +78,6 @@ class Ledger:
         match message:
             case HealthChanged():
                 self.statuses[message.target] = message.status
-            case CircuitChanged():
-                self.circuits[message.target] = message.state
             case IncidentOpened():
                 self._open_incidents[message.incident] = message.target
             case IncidentClosed():
@@ -89,6 +86,7 @@ class Ledger:
                 self.running[message.intent] = (message.target, message.action)
             case ActionFinished():
                 self.running.pop(message.intent, None)
+                self._note_isolation(message)
         if isinstance(message, _KEPT):
             self._keep(message)
         self._heard.set()
@@ -107,6 +105,13 @@ class Ledger:
         except TimeoutError:
             return False
         return True
+
+    def _note_isolation(self, finished: ActionFinished) -> None:
+        match finished.action, finished.outcome:
+            case "isolate", "succeeded":
+                self.isolated.add(finished.target)
+            case "release", "succeeded":
+                self.isolated.discard(finished.target)
 
     def _keep(self, message: Message) -> None:
         if len(self.messages) < self._messages_max:
