@@ -168,7 +168,7 @@ class Injector:
 
     def _signal(self, fault: Fault) -> None:
         pid = self._pid_of(fault.target)
-        if pid is None:
+        if pid is None or pid <= 1:  # 0 would be everybody in our own process group.
             raise InjectionFailed(fault, f"{fault.target} does not run")
         try:
             os.kill(pid, signal.SIGKILL if fault.kind is FaultKind.CRASH else signal.SIGSTOP)

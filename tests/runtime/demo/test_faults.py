@@ -159,6 +159,14 @@ class TestInjection:
 
         assert failure.value.reason == f"db (pid {process.pid}) is gone"
 
+    @pytest.mark.parametrize("kind", [FaultKind.CRASH, FaultKind.HANG])
+    @pytest.mark.parametrize("pid", [0, 1])
+    async def test_nobody_but_a_service_is_ever_signalled(self, kind: FaultKind, pid: int) -> None:
+        injector = Injector({}, "", lambda name: pid)
+
+        with pytest.raises(InjectionFailed, match="db does not run"):
+            await injector.inject(a_fault(kind, "db"))
+
     async def test_a_wrong_token_is_told(self, driver: Driver) -> None:
         await driver.start("db")
         injector = Injector(driver.estate.urls, "guess", driver.pid_of)
