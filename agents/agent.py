@@ -49,8 +49,7 @@ if TYPE_CHECKING:
 else:
     C = TypeVar("C", bound=AgentConfig)
 
-M = TypeVar("M", bound=Message)
-R = TypeVar("R")
+H = TypeVar("H", bound=Callable[[Any, Any], Any])
 
 
 class Wish(NamedTuple):
@@ -79,13 +78,13 @@ class Handler(NamedTuple):
 
 
 def on(
-    message_type: type[M],
+    message_type: type[Message],
     *,
     subject: str = "",
     overflow: Overflow = Overflow.BLOCK,
     queue: str = "",
     key: Key | None = None,
-) -> Callable[[Callable[[Any, M], R]], Callable[[Any, M], R]]:
+) -> Callable[[H], H]:
     """Let a method of an agent handle the messages of one type, and of its subclasses.
 
     The method may be asynchronous or not; a message that it returns answers a request.
@@ -99,7 +98,7 @@ def on(
         key: for ``Overflow.LATEST``: what makes a message replace another, given its envelope.
     """
 
-    def mark(method: Callable[[Any, M], R]) -> Callable[[Any, M], R]:
+    def mark(method: H) -> H:
         wishes = (*getattr(method, "__wishes__", ()), wish)
         method.__wishes__ = wishes  # type: ignore[attr-defined]  # A note on the function.
         return method

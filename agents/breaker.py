@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..bus.messages import IsolateTarget, ReleaseTarget, RunAction
-from ..core.circuit import Circuit
+from ..bus.messages import CircuitChanged, IsolateTarget, ReleaseTarget, RunAction
+from ..core.circuit import Circuit, CircuitConfig
 from .agent import Agent, AgentConfig, on
 from .execution import execute
 from .ports import World
@@ -42,12 +42,31 @@ class Switchboard:
     """Circuits and isolations of all targets; it outlives the agent.
 
     Args:
-        circuit_of: makes or finds the circuit of a target.
+        now_s: loop time.
+        on_change: told of each transition of a circuit.
+
+    Attributes:
+        circuits: by target; made when first needed.
+        isolations: what is wished and done, by target.
     """
 
-    def __init__(self, circuit_of: Callable[[str], Circuit]) -> None:
-        self.circuit_of = circuit_of
+    def __init__(self, now_s: float, on_change: Callable[[CircuitChanged], object]) -> None:
+        self.circuits: dict[str, Circuit] = {}
         self.isolations: dict[str, Isolation] = {}
+        self._now_s = now_s
+        self._on_change = on_change
+
+    def circuit_of(self, target: str) -> Circuit:
+        """The circuit of a target."""
+        if target not in self.circuits:
+            circuit = Circuit(target, CircuitConfig(), self._now_s, on_change=self._on_change)
+            self.circuits[target] = circuit
+        return self.circuits[target]
+
+    def state_of(self, target: str) -> str:
+        """State of the circuit of a target; empty when it has none."""
+        circuit = self.circuits.get(target)
+        return circuit.state if circuit is not None else ""
 
 
 class Breaker(Agent[BreakerConfig]):
@@ -98,12 +117,12 @@ class Breaker(Agent[BreakerConfig]):
         isolation = self._board.isolations[target]
         try:
             while (wish := isolation.wish) is not isolation.done and wish is not None:
-                await self._carry_out(wish, isolation)
+                await self._enact(wish, isolation)
                 isolation.done = wish
         finally:
             self._busy.discard(target)
 
-    async def _carry_out(self, wish: IsolateTarget | ReleaseTarget, isolation: Isolation) -> None:
+    async def _enact(self, wish: IsolateTarget | ReleaseTarget, isolation: Isolation) -> None:
         name = "isolate" if isinstance(wish, IsolateTarget) else "release"
         action = self._world.actions(wish.target).get(name)
         if action is None:

@@ -16,7 +16,8 @@ from ..bus.messages import (
     TargetProbed,
 )
 from ..core.casebook import Casebook
-from .agent import Agent, AgentConfig, Timer, on
+from .agent import Agent, AgentConfig, on
+from .timers import Timer
 
 
 class CoordinatorConfig(AgentConfig, frozen=True, kw_only=True):
@@ -37,6 +38,10 @@ class Coordinator(Agent[CoordinatorConfig]):
     def __init__(self, config: CoordinatorConfig, casebook: Casebook) -> None:
         super().__init__(config)
         self._casebook = casebook
+
+    async def on_start(self) -> None:
+        """Take up what an earlier run of mendel left open."""
+        await self.perform(self._casebook.begin(self.now_s))
 
     @on(AnomalyDetected)
     @on(AnomalyCleared)

@@ -33,8 +33,9 @@ from ..core.records import WindowRecord
 from ..core.treatment import NOTIFY
 from ..core.watch import TargetWatch
 from ..core.windows import Rows
-from .agent import Agent, AgentConfig, Timer, on
+from .agent import Agent, AgentConfig, on
 from .ports import Probe, Sample, World
+from .timers import Timer
 
 _log = logging.getLogger(__name__)
 

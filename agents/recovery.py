@@ -73,7 +73,7 @@ class Recovery(Agent[RecoveryConfig]):
             self.spawn(self._settle(intent), name=f"settle {intent.intent}")
         for name, command in ledger.under_way.items():
             if name not in begun:  # Interrupted before its intent was on record.
-                self.spawn(self._carry_out(command), name=f"run {name}")
+                self.spawn(self._run_once(command), name=f"run {name}")
 
     @on(RunAction)
     async def run_action(self, command: RunAction) -> None:
@@ -83,9 +83,9 @@ class Recovery(Agent[RecoveryConfig]):
             await self.publish(ledger.finished[command.intent])
         elif command.intent not in ledger.under_way:
             ledger.under_way[command.intent] = command
-            self.spawn(self._carry_out(command), name=f"run {command.intent}")
+            self.spawn(self._run_once(command), name=f"run {command.intent}")
 
-    async def _carry_out(self, command: RunAction) -> None:
+    async def _run_once(self, command: RunAction) -> None:
         action = self._world.actions(command.target).get(command.action)
         if action is None:
             finished = _not_run(command, self.now_s)

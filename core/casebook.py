@@ -60,6 +60,8 @@ class Casebook:
         cares: configuration of each target's healing; other targets get ``stranger``.
         policy: what may be done.
         run: number of this run of mendel, first part of every incident's name.
+        left_open: newest records of the incidents that an earlier run left open.
+        unsettled: intents of actions whose end nobody has seen yet.
         stranger: care for targets that are in no configuration.
 
     Attributes:
@@ -74,6 +76,8 @@ class Casebook:
         policy: Policy,
         *,
         run: int = 1,
+        left_open: Sequence[IncidentRecord] = (),
+        unsettled: Sequence[IntentRecord] = (),
         stranger: Care | None = None,
     ) -> None:
         self.topology = topology
@@ -84,6 +88,8 @@ class Casebook:
         self._stranger = stranger or Care(plan=(), actions={})
         self._looked_s: dict[str, float] = {}
         self._past: dict[str, Past] = {}
+        self._left_open = tuple(left_open)
+        self._unsettled = tuple(unsettled)
         self._run = run
         self._count = 0
 
@@ -126,19 +132,10 @@ class Casebook:
         incident = self.incidents.get(target)
         return incident.on_timer(name, now_s) + self._tidy(now_s) if incident else []
 
-    def restore(
-        self,
-        records: Sequence[IncidentRecord],
-        intents: Sequence[IntentRecord],
-        now_s: float,
-    ) -> list[Effect]:
-        """Take up what an earlier run left open.
-
-        Args:
-            records: newest record of each open incident.
-            intents: intents whose outcome is not known yet.
-            now_s: loop time of this run.
-        """
+    def begin(self, now_s: float) -> list[Effect]:
+        """Take up what an earlier run left open; the second time there is nothing left of it."""
+        records, self._left_open = self._left_open, ()
+        intents = self._unsettled
         running = {each.incident: each.intent for each in intents}
         effects: list[Effect] = []
         for record in records:

@@ -100,7 +100,7 @@ class Circuit:
         now_s: float = 0.0,
         *,
         draw: Callable[[], float] = _no_jitter,
-        on_change: Callable[[CircuitChanged], None] | None = None,
+        on_change: Callable[[CircuitChanged], object] | None = None,
     ) -> None:
         self.target = target
         self.config = config

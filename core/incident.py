@@ -318,11 +318,11 @@ class Incident:
 
     def _triage(self, now_s: float) -> list[Effect]:
         self.asked_s = now_s
-        return [
-            *(Publish(ProbeNow(target=name)) for name in self.desk.below(self.target)),
-            self._timer("triage", now_s + self.care.triage.hold_s),
-            *self.look_again(now_s),
-        ]
+        decided = self.look_again(now_s)
+        if decided:
+            return decided
+        looks = [Publish(ProbeNow(target=name)) for name in self.desk.below(self.target)]
+        return [*looks, self._timer("triage", now_s + self.care.triage.hold_s)]
 
     def _attribute(self, cause: str, reason: str, now_s: float) -> list[Effect]:
         self.cause = cause

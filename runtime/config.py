@@ -35,6 +35,7 @@ from msgspec import Meta, Struct
 
 from ..core.playbook import PlaybookConfig
 from ..core.policy import PolicyConfig
+from ..core.restarts import SupervisorSpec
 from ..core.treatment import IncidentConfig
 from ..core.triage import TriageConfig
 from ..core.verify import VerifyConfig
@@ -105,6 +106,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         policy: the limits of what mendel may do by itself.
         defaults: what holds for all components.
         store: how long the past is kept.
+        supervisor: how agents that crash are restarted.
         agents: plug-ins to load, each as ``package:Class``.
         agent: settings by name of the agent, ours and plug-ins; their types are the agents' own.
         components: what is watched and healed.
@@ -114,6 +116,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     policy: PolicyConfig = PolicyConfig()
     defaults: DefaultsConfig = DefaultsConfig()
     store: StoreConfig = StoreConfig()
+    supervisor: SupervisorSpec = SupervisorSpec()
     agents: tuple[PluginPath, ...] = ()
     agent: dict[Name, dict[str, Any]] = {}
     components: tuple[ComponentSpec, ...] = ()

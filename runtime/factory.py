@@ -16,7 +16,6 @@ from ..agents.ports import Action, Journal, Probe, World
 from ..agents.recovery import Ledger
 from ..bus.messages import CircuitChanged
 from ..core.casebook import Casebook
-from ..core.circuit import Circuit, CircuitConfig
 from ..core.playbook import plan_of
 from ..core.policy import ActionFacts, Policy
 from ..core.topology import Component, Topology
@@ -54,7 +53,7 @@ def build(
     *,
     run: int,
     now_s: float,
-    on_circuit: Callable[[CircuitChanged], None],
+    on_circuit: Callable[[CircuitChanged], object],
 ) -> Parts:
     """Make the parts of a system.
 
@@ -79,11 +78,19 @@ def build(
         )
         for component in world.components
     }
+    casebook = Casebook(
+        topology,
+        cares,
+        policy,
+        run=run,
+        left_open=journal.open_incidents(),
+        unsettled=journal.unfinished_intents(),
+    )
     return Parts(
-        casebook=Casebook(topology, cares, policy, run=run),
+        casebook=casebook,
         policy=policy,
         charts=_charts(config, specs, world),
-        board=Switchboard(_circuits(now_s, on_circuit)),
+        board=Switchboard(now_s, on_circuit),
         ledger=Ledger(journal.unfinished_intents()),
     )
 
@@ -151,16 +158,3 @@ def _silences(watch: WatchConfig, probes: Sequence[Probe]) -> dict[str, float]:
         probe.name: max(watch.silent_s, _MISSED_TURNS * probe.every_s + probe.timeout_s)
         for probe in probes
     }
-
-
-def _circuits(
-    now_s: float, on_circuit: Callable[[CircuitChanged], None]
-) -> Callable[[str], Circuit]:
-    circuits: dict[str, Circuit] = {}
-
-    def circuit_of(target: str) -> Circuit:
-        if target not in circuits:
-            circuits[target] = Circuit(target, CircuitConfig(), now_s, on_change=on_circuit)
-        return circuits[target]
-
-    return circuit_of

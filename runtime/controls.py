@@ -1,0 +1,276 @@
+"""What people and programs may ask of a running system, answered by the system itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from ..bus.envelope import Envelope
+from ..bus.messages import (
+    ApprovalGiven,
+    ApprovalRequested,
+    HealthChanged,
+    Heartbeat,
+    Message,
+    PauseTarget,
+    PluginRejected,
+    Reading,
+    ResumeTarget,
+    StoreDegraded,
+    StoreRecovered,
+)
+from ..bus.subjects import matches
+from ..core.incident import Stage
+from ..errors import ConfigError
+from .kinds import did_you_mean
+from .store import Archive
+from .system import System
+from .views import (
+    AgentView,
+    ApprovalView,
+    ComponentView,
+    EventView,
+    IncidentView,
+    SystemView,
+)
+
+# Enough for somebody who looks in after an incident; the store has the rest.
+_EVENTS_KEPT = 1_000
+
+_STATES = {"running": "running", "waiting": "restarting", "ended": "stopped"}
+
+
+class SystemControls:
+    """The `Controls` of one system; made once it runs.
+
+    Args:
+        system: which one.
+        config: path of its configuration file.
+        store: path of its database.
+        version: of mendel.
+        on_stop: called when somebody asks to stop.
+    """
+
+    def __init__(
+        self,
+        system: System,
+        *,
+        config: Path,
+        store: Path,
+        version: str,
+        on_stop: Callable[[], None],
+    ) -> None:
+        self._system = system
+        self._config = config
+        self._store = store
+        self._version = version
+        self._on_stop = on_stop
+        self._loop = asyncio.get_running_loop()
+        self._events: deque[Envelope] = deque(maxlen=_EVENTS_KEPT)
+        self._health: dict[str, HealthChanged] = {}
+        self._asked: dict[str, ApprovalRequested] = {}
+        self._warnings: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
+        system.bus.tap(self._hear)
+
+    # --- questions ----------------------------------------------------------------------------
+
+    async def status(self) -> SystemView:
+        """How everything is."""
+        system = self._system
+        return SystemView(
+            pid=os.getpid(),
+            version=self._version,
+            config=str(self._config),
+            mode=system.parts.policy.config.mode,
+            status=system.health(),
+            uptime_s=self._loop.time() - system.started_s,
+            components=tuple(self._component(name) for name in system.parts.charts),
+            approvals=tuple(self._approvals()),
+            warnings=tuple(self._warnings.values()),
+            counters=self._counters(),
+        )
+
+    async def agents(self) -> Sequence[AgentView]:
+        """How the agents are."""
+        boxes = {box.name: box for box in self._system.bus.stats().mailboxes}
+        views = []
+        for name, child in self._system.agents().items():
+            box, kind = boxes[name], self._system.seats[name].agent_class
+            view = AgentView(
+                name=name,
+                kind=f"{kind.__module__}:{kind.__qualname__}",
+                state=_STATES[child.state],
+                restarts=child.restarts,
+                depth=box.depth,
+                age_s=box.age_s,
+                handled=box.delivered,
+                dropped=box.dropped,
+                error=child.error,
+            )
+            views.append(view)
+        return views
+
+    async def incidents(self, *, limit: int) -> Sequence[IncidentView]:
+        """The newest incidents, newest first."""
+        async with Archive(self._store) as archive:
+            found = await archive.incidents(limit=limit)
+        return [
+            IncidentView(
+                incident=each.record.incident,
+                target=each.record.target,
+                stage=each.record.stage,
+                outcome=each.record.outcome,
+                blamed=each.record.blamed,
+                actions=each.record.actions,
+                reason=each.record.reason,
+                opened_utc=each.opened_utc,
+                changed_utc=each.changed_utc,
+            )
+            for each in found
+        ]
+
+    def recent_events(self, *, pattern: str, limit: int) -> Sequence[EventView]:
+        """The newest events of subjects that match, oldest first."""
+        found = [each for each in self._events if matches(pattern, each.subject)]
+        return [self._event(each) for each in found[-limit:]]
+
+    def follow_events(
+        self, *, pattern: str, callback: Callable[[Sequence[EventView]], None]
+    ) -> Callable[[], None]:
+        """Hand over events as they come; returns what ends that.
+
+        Readings come by the thousand and only to those who name them in the pattern.
+        """
+
+        def hand_over(batch: list[Envelope]) -> None:
+            wanted = [self._event(each) for each in batch if _is_event(each.message, pattern)]
+            if wanted:
+                callback(wanted)
+
+        return self._system.bus.tap(hand_over, pattern).close
+
+    # --- wishes -------------------------------------------------------------------------------
+
+    async def pause(self, *, target: str, for_s: float, who: str, reason: str) -> None:
+        """Keep hands off a component, or off everything (``*``)."""
+        self._check_target(target)
+        wish = PauseTarget(target=target, duration_s=for_s, who=who, reason=reason)
+        await self._system.bus.publish(wish)
+
+    async def resume(self, *, target: str, who: str) -> None:
+        """End a pause, and take up again what was handed to a person."""
+        self._check_target(target)
+        await self._system.bus.publish(ResumeTarget(target=target, who=who))
+
+    async def approve(self, *, approval: str, who: str) -> None:
+        """Let an action run that waits for it."""
+        waiting = [each.approval for each in self._approvals()]
+        if approval not in waiting:
+            known = f"waiting: {', '.join(waiting)}" if waiting else "nothing waits for approval"
+            raise ConfigError(f"no action waits for approval {approval!r}; {known}")
+        await self._system.bus.publish(ApprovalGiven(approval=approval, who=who))
+
+    async def heartbeat(self, *, target: str, metrics: dict[str, float]) -> None:
+        """A component reports itself."""
+        self._check_target(target)
+        await self._system.bus.publish(Heartbeat(target=target, metrics=metrics))
+
+    async def stop(self, *, who: str) -> None:
+        """Begin to stop; returns before it is done."""
+        self._on_stop()
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _hear(self, batch: list[Envelope]) -> None:
+        for envelope in batch:
+            message = envelope.message
+            if isinstance(message, Reading):
+                self._counts["readings"] += 1
+                continue
+            self._events.append(envelope)
+            self._counts[envelope.message.topic] += 1
+            self._note(message)
+
+    def _note(self, message: Message) -> None:
+        match message:
+            case HealthChanged():
+                self._health[message.target] = message
+            case ApprovalRequested():
+                self._asked[message.target] = message
+            case StoreDegraded():
+                self._warnings["store"] = f"the store cannot write: {message.reason}"
+            case StoreRecovered():
+                self._warnings.pop("store", None)
+            case PluginRejected():
+                self._warnings[message.place] = f"plug-in {message.place}: {message.reason}"
+            case _:
+                pass  # Nothing that a status would show.
+
+    def _component(self, name: str) -> ComponentView:
+        parts, now_s = self._system.parts, self._loop.time()
+        component = parts.casebook.topology.components[name]
+        health = self._health.get(name)
+        incident = parts.casebook.incidents.get(name)
+        pause = parts.policy.pause_of(name, now_s)
+        return ComponentView(
+            name=name,
+            kind=component.kind,
+            status=parts.charts[name].watch.status,
+            reason=health.reason if health is not None else "not looked at yet",
+            for_s=now_s - (health.changed_s if health is not None else self._system.started_s),
+            circuit=parts.board.state_of(name),
+            mode=parts.policy.mode_of(name),
+            paused_s=pause.end_s - now_s if pause is not None else 0.0,
+            incident=incident.name if incident is not None else "",
+            stage=incident.stage if incident is not None else "",
+            depends_on=component.depends_on,
+        )
+
+    def _approvals(self) -> list[ApprovalView]:
+        now_s = self._loop.time()
+        waiting = []
+        for target, incident in self._system.parts.casebook.incidents.items():
+            asked = self._asked.get(target)
+            if incident.stage is Stage.AWAITING_APPROVAL and asked is not None:
+                view = ApprovalView(
+                    approval=asked.approval,
+                    target=target,
+                    action=asked.action,
+                    incident=asked.incident,
+                    reason=asked.reason,
+                    for_s=now_s - asked.requested_s,
+                )
+                waiting.append(view)
+        return waiting
+
+    def _counters(self) -> dict[str, float]:
+        stats = self._system.bus.stats()
+        dead = {f"dead.{reason}": float(count) for reason, count in stats.dead.items()}
+        told = {name: float(count) for name, count in sorted(self._counts.items())}
+        return {"published": float(stats.published)} | told | dead
+
+    def _event(self, envelope: Envelope) -> EventView:
+        return EventView(
+            id=envelope.id,
+            utc=time.time() - (self._loop.time() - envelope.sent_s),
+            subject=envelope.subject,
+            type=type(envelope.message).__name__,
+            message=msgspec.to_builtins(envelope.message),
+        )
+
+    def _check_target(self, target: str) -> None:
+        known = list(self._system.parts.charts)
+        if target != "*" and target not in known:
+            help_ = did_you_mean(target, known, "components")
+            raise ConfigError(f"there is no component {target!r}; {help_}")
+
+
+def _is_event(message: Message, pattern: str) -> bool:
+    return not isinstance(message, Reading) or pattern.startswith("reading")

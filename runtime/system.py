@@ -1,0 +1,257 @@
+"""A running mendel: bus, agents under supervision, and the world they heal.
+
+It starts from the ground up (bus, world, agents) and stops the other way round. Its supervisor
+knows nothing of the bus; what it tells is put on the bus here, so that whoever wants to know that
+an agent crashed listens like for anything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from msgspec import structs
+
+from ..agents.agent import Agent, AgentConfig, convert_config
+from ..agents.breaker import Breaker
+from ..agents.coordinator import Coordinator
+from ..agents.monitor import Monitor
+from ..agents.ports import Journal, World
+from ..agents.recovery import Recovery
+from ..agents.registry import LoadedAgent
+from ..agents.seat import Seat
+from ..bus.local import LocalBus
+from ..bus.messages import (
+    AgentCrashed,
+    AgentStarted,
+    AgentStopped,
+    Message,
+    PluginRejected,
+    Status,
+)
+from ..core.health import Overall, overall
+from ..core.restarts import ChildSpec
+from ..errors import BusClosed, ConfigError, PluginError
+from .config import Config
+from .factory import Parts, build
+from .supervision import ChildStatus, Crashed, Event, Started
+from .supervisor import Supervisor
+
+_log = logging.getLogger("mendel.system")
+
+C = TypeVar("C", bound=AgentConfig)
+
+OWN_AGENTS = ("coordinator", "recovery", "breaker", "monitor")
+
+# The whole program stops within two seconds; the world needs most of them.
+_AGENTS_STOP_S = 0.6
+_PLUGIN_STOP_S = 0.4
+
+
+class System:
+    """Everything that heals one estate; use it as ``async with System(...) as system:``.
+
+    Args:
+        config: how it heals.
+        world: what it heals.
+        journal: its memory.
+        run: number of this run, first part of every incident's name.
+        plugins: agents beside the four of its own.
+        problems: plug-ins that could not be loaded, to be told once somebody listens.
+
+    Attributes:
+        bus: how the agents talk; there once the system is entered.
+        parts: what outlives the agents.
+        seats: places of all agents, by name.
+        started_s: loop time of the start.
+    """
+
+    bus: LocalBus
+    parts: Parts
+
+    def __init__(
+        self,
+        config: Config,
+        world: World,
+        journal: Journal,
+        *,
+        run: int = 1,
+        plugins: Sequence[LoadedAgent] = (),
+        problems: Sequence[PluginError] = (),
+    ) -> None:
+        self.config = config
+        self.world = world
+        self.journal = journal
+        self.seats: dict[str, Seat[Any]] = {}
+        self.problems = tuple(problems)
+        self.started_s = 0.0
+        self._run = run
+        self._plugins = tuple(plugins)
+        self._rng = random.Random(config.runtime.seed)  # noqa: S311  Jitter is no secret.
+        self._alone: dict[str, Supervisor] = {}
+        self._supervision: asyncio.Task[None] | None = None
+
+    # --- start and stop -----------------------------------------------------------------------
+
+    async def __aenter__(self) -> System:
+        loop = asyncio.get_running_loop()
+        self.started_s = loop.time()
+        self.bus = LocalBus()
+        await self.world.__aenter__()
+        try:
+            self._start(loop.time())
+        except BaseException:
+            await self.world.__aexit__(None, None, None)
+            await self.bus.close(0.0)
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        try:
+            if self._supervision is not None:
+                self._supervision.cancel()
+                await asyncio.wait({self._supervision})
+        finally:
+            try:
+                await self.world.__aexit__(None, None, None)
+            finally:
+                await self.bus.close(0.0)
+
+    async def wait(self) -> None:
+        """Wait until the healer itself cannot go on; healthy systems wait for ever.
+
+        Raises:
+            GaveUp: an agent could not be kept alive.
+        """
+        assert self._supervision is not None, "the system is not running"
+        await asyncio.shield(self._supervision)
+
+    def _start(self, now_s: float) -> None:
+        self.parts = build(
+            self.config,
+            self.world,
+            self.journal,
+            run=self._run,
+            now_s=now_s,
+            on_circuit=self.bus.publish,
+        )
+        self._excuse_booting(now_s)
+        spec = structs.replace(self.config.supervisor, shutdown_s=_AGENTS_STOP_S)
+        self._supervisor = Supervisor("mendel", spec, [], rng=self._rng, on_event=self._on_event)
+        parts, world = self.parts, self.world
+        self._employ(Coordinator, lambda config: Coordinator(config, parts.casebook))
+        self._employ(Recovery, lambda config: Recovery(config, world, parts.ledger))
+        self._employ(Breaker, lambda config: Breaker(config, world, parts.board))
+        for plugin in self._plugins:
+            self.add_agent(plugin)
+        # The last to start and the first to stop: nobody sees a problem before all can act on it.
+        self._employ(Monitor, lambda config: Monitor(config, world, parts.charts))
+        self._supervision = asyncio.create_task(self._supervisor.run(), name="mendel")
+        for problem in self.problems:
+            self.bus.publish(PluginRejected(place=problem.place, reason=problem.reason))
+
+    def _excuse_booting(self, now_s: float) -> None:
+        """What mendel has only just started is not sick for not answering yet."""
+        for spec in self.config.components:
+            restart = self.world.actions(spec.name).get("restart")
+            if spec.process is not None and restart is not None:
+                watch = self.parts.charts[spec.name].watch
+                watch.on_booting(now_s + restart.settle_s, now_s)
+
+    # --- agents -------------------------------------------------------------------------------
+
+    def add_agent(self, loaded: LoadedAgent) -> None:
+        """Start one more agent; it crashes and is restarted by itself, and never stops the others.
+
+        Raises:
+            ConfigError: there is an agent of this name.
+        """
+        if loaded.name in self.seats:
+            raise ConfigError(f"there is an agent {loaded.name!r} already")
+        seat = self._seat_of(loaded.name, loaded.agent_class, loaded.config)
+        child = (ChildSpec(name=loaded.name), lambda: _Life(seat, loaded.agent_class))
+        # In a supervisor of its own: when that gives up, it is this agent only that is missing.
+        spec = structs.replace(self.config.supervisor, shutdown_s=_PLUGIN_STOP_S / 2)
+        alone = Supervisor(loaded.name, spec, [child], rng=self._rng, on_event=self._on_event)
+        self._alone[loaded.name] = alone
+        guard = ChildSpec(
+            name=_guard_of(loaded.name), restart="temporary", shutdown_s=_PLUGIN_STOP_S
+        )
+        self._supervisor.add(guard, lambda: alone)
+
+    async def remove_agent(self, name: str) -> None:
+        """Stop an agent that was added; what waits for it becomes dead letters.
+
+        Raises:
+            ConfigError: there is none of this name, or it is one of mendel's own.
+        """
+        if name in OWN_AGENTS or name not in self.seats:
+            known = sorted(set(self.seats) - set(OWN_AGENTS))
+            raise ConfigError(f"no agent {name!r} to remove; there are: {', '.join(known) or '-'}")
+        await self._supervisor.remove(_guard_of(name))
+        del self._alone[name]
+        self.seats.pop(name).close()
+
+    def _employ(self, agent_class: type[Agent[C]], make: Callable[[C], Agent[C]]) -> None:
+        name = agent_class.name
+        config = convert_config(agent_class, self.config.agent.get(name, {}))
+        seat = self._seat_of(name, agent_class, config)
+        self._supervisor.add(ChildSpec(name=name), lambda: _Life(seat, make))
+
+    def _seat_of(self, name: str, agent_class: type[Agent[Any]], config: AgentConfig) -> Seat[Any]:
+        seat = Seat(self.bus, agent_class, config, name=name, journal=self.journal)
+        self.seats[name] = seat
+        return seat
+
+    # --- what it tells ------------------------------------------------------------------------
+
+    def statuses(self) -> dict[str, Status]:
+        """Health of each component, in the order of the configuration."""
+        return {name: chart.watch.status for name, chart in self.parts.charts.items()}
+
+    def health(self) -> Overall:
+        """Health of the whole."""
+        return overall(self.statuses())
+
+    def agents(self) -> dict[str, ChildStatus]:
+        """How each agent stands."""
+        supervisors = (self._supervisor, *self._alone.values())
+        found = {each.name: each for one in supervisors for each in one.status()}
+        return {name: found[name] for name in self.seats if name in found}
+
+    def _on_event(self, event: Event) -> None:
+        message = _as_message(event)
+        level = logging.WARNING if isinstance(event, Crashed) else logging.DEBUG
+        _log.log(level, "%s", message, exc_info=getattr(event, "exception", None))
+        try:
+            self.bus.publish(message)
+        except BusClosed:
+            _log.debug("the bus is closed already: %s", message)
+
+
+def _guard_of(agent: str) -> str:
+    return f"supervisor of {agent}"
+
+
+class _Life:
+    """One life of an agent, as a supervisor runs it."""
+
+    def __init__(self, seat: Seat[Any], make: Callable[[Any], Agent[Any]]) -> None:
+        self._seat = seat
+        self._make = make
+
+    async def run(self) -> None:
+        await self._seat.run(self._make(self._seat.config))
+
+
+def _as_message(event: Event) -> Message:
+    if isinstance(event, Started):
+        return AgentStarted(agent=event.child, restarts=event.restarts, started_s=event.at_s)
+    if isinstance(event, Crashed):
+        return AgentCrashed(
+            agent=event.child, error=event.error, verdict=event.verdict, crashed_s=event.at_s
+        )
+    return AgentStopped(agent=event.child, reason=event.reason, stopped_s=event.at_s)
