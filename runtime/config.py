@@ -43,8 +43,10 @@ from ..core.watch import WatchConfig
 from ..errors import ConfigError, Problem
 from .checks import FORMATS, find_contradictions, secret_check
 from .document import Document, environment_overrides, option_override
+from .pauses import MaintenanceSpec
 from .reader import read
 from .specs import ComponentSpec, Name, Secret
+from .store.config import StoreConfig
 
 T = TypeVar("T", bound=Struct)
 
@@ -66,18 +68,6 @@ class RuntimeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     state: Annotated[str, Meta(min_length=1)] = ".mendel"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     seed: Annotated[int, Meta(ge=0)] = 0
-
-
-class StoreConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long the past is kept; whichever limit is reached first.
-
-    Attributes:
-        retention_days: age of the oldest incident.
-        max_incidents: how many incidents.
-    """
-
-    retention_days: Annotated[float, Meta(gt=0)] = 90.0
-    max_incidents: Annotated[int, Meta(ge=1)] = 10_000
 
 
 class DefaultsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,6 +97,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         defaults: what holds for all components.
         store: how long the past is kept.
         supervisor: how agents that crash are restarted.
+        maintenance: announced windows in which nothing is done.
         agents: plug-ins to load, each as ``package:Class``.
         agent: settings by name of the agent, ours and plug-ins; their types are the agents' own.
         components: what is watched and healed.
@@ -117,6 +108,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     defaults: DefaultsConfig = DefaultsConfig()
     store: StoreConfig = StoreConfig()
     supervisor: SupervisorSpec = SupervisorSpec()
+    maintenance: tuple[MaintenanceSpec, ...] = ()
     agents: tuple[PluginPath, ...] = ()
     agent: dict[Name, dict[str, Any]] = {}
     components: tuple[ComponentSpec, ...] = ()

@@ -33,6 +33,7 @@ from ..bus.messages import (
     Status,
 )
 from ..core.health import Overall, overall
+from ..core.policy import Pause
 from ..core.restarts import ChildSpec
 from ..errors import BusClosed, ConfigError, PluginError
 from .config import Config
@@ -44,7 +45,8 @@ _log = logging.getLogger("mendel.system")
 
 C = TypeVar("C", bound=AgentConfig)
 
-OWN_AGENTS = ("coordinator", "recovery", "breaker", "monitor")
+OWN_AGENTS: tuple[type[Agent[Any]], ...] = (Coordinator, Recovery, Breaker, Monitor)
+_OWN_NAMES = frozenset(kind.name for kind in OWN_AGENTS)
 
 # The whole program stops within two seconds; the world needs most of them.
 _AGENTS_STOP_S = 0.6
@@ -61,6 +63,7 @@ class System:
         run: number of this run, first part of every incident's name.
         plugins: agents beside the four of its own.
         problems: plug-ins that could not be loaded, to be told once somebody listens.
+        pauses: of components that nothing may be done to for now.
 
     Attributes:
         bus: how the agents talk; there once the system is entered.
@@ -81,6 +84,7 @@ class System:
         run: int = 1,
         plugins: Sequence[LoadedAgent] = (),
         problems: Sequence[PluginError] = (),
+        pauses: Sequence[Pause] = (),
     ) -> None:
         self.config = config
         self.world = world
@@ -90,6 +94,7 @@ class System:
         self.started_s = 0.0
         self._run = run
         self._plugins = tuple(plugins)
+        self._pauses = tuple(pauses)
         self._rng = random.Random(config.runtime.seed)  # noqa: S311  Jitter is no secret.
         self._alone: dict[str, Supervisor] = {}
         self._supervision: asyncio.Task[None] | None = None
@@ -138,6 +143,8 @@ class System:
             now_s=now_s,
             on_circuit=self.bus.publish,
         )
+        for pause in self._pauses:
+            self.parts.policy.pause(pause)
         self._excuse_booting(now_s)
         spec = structs.replace(self.config.supervisor, shutdown_s=_AGENTS_STOP_S)
         self._supervisor = Supervisor("mendel", spec, [], rng=self._rng, on_event=self._on_event)
@@ -188,8 +195,8 @@ class System:
         Raises:
             ConfigError: there is none of this name, or it is one of mendel's own.
         """
-        if name in OWN_AGENTS or name not in self.seats:
-            known = sorted(set(self.seats) - set(OWN_AGENTS))
+        if name in _OWN_NAMES or name not in self.seats:
+            known = sorted(set(self.seats) - _OWN_NAMES)
             raise ConfigError(f"no agent {name!r} to remove; there are: {', '.join(known) or '-'}")
         await self._supervisor.remove(_guard_of(name))
         del self._alone[name]

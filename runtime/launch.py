@@ -1,0 +1,203 @@
+"""Start everything that a configuration file asks for, and stop it again.
+
+`launch` is for programs that live on beside mendel; `run` is the whole life of the ``mendel run``
+command, signals included. Whoever starts second in one state folder is refused before anything of
+the world is touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ..agents.registry import LoadedAgent, load_agents
+from ..bus.messages import Message, StoreDegraded, StoreRecovered
+from ..core.policy import Pause
+from ..errors import BusClosed, EnvironmentProblem, PluginError, StoreError
+from .config import Loaded, load
+from .control import ControlServer, clear_socket
+from .controls import SystemControls
+from .pauses import announced, left_over
+from .store import Archive, Store
+from .system import OWN_AGENTS, System
+from .world import RealWorld
+
+DATABASE = "store.db"
+SOCKET = "control.sock"
+
+# Pauses are looked for in this many of the newest lines of the audit trail: more than a year of
+# them, for an estate that is paused every day.
+_AUDIT_ROWS = 10_000
+
+
+@asynccontextmanager
+async def launch(
+    config: str | os.PathLike[str] | Loaded, *, on_stop: Callable[[], None] = lambda: None
+) -> AsyncIterator[System]:
+    """Heal what a configuration describes, for as long as the context lasts.
+
+    Args:
+        config: the file, or what was read from it.
+        on_stop: called when somebody asks the system to stop over its control socket.
+
+    Raises:
+        ConfigError: the configuration is invalid; nothing was started.
+        EnvironmentProblem: the state folder cannot be used.
+        StoreError: the store cannot be opened, or another mendel uses it.
+
+    Example:
+        ``async with mendel.launch("mendel.toml") as system: print(system.health())``
+    """
+    loaded = config if isinstance(config, Loaded) else load(config)
+    state = _state_folder(loaded.state)
+    agents, problems = _agents(loaded)
+    voice = _Voice()
+    store = Store(
+        state / DATABASE,
+        loaded.config.store,
+        on_degraded=voice.degraded,
+        on_recovered=voice.recovered,
+    )
+    async with contextlib.AsyncExitStack() as stack:
+        await stack.enter_async_context(store)
+        clear_socket(state / SOCKET)
+        pauses = await _pauses(loaded, state / DATABASE)
+        store.note_config(loaded.document.text, source=str(loaded.path))
+        world = RealWorld(loaded.config.components, state=state, base=loaded.base)
+        system = System(
+            loaded.config,
+            world,
+            store,
+            run=store.run,
+            plugins=agents,
+            problems=problems,
+            pauses=pauses,
+        )
+        await stack.enter_async_context(system)
+        system.bus.tap(lambda batch: [store.observe(each.message) for each in batch])
+        controls = SystemControls(
+            system,
+            config=loaded.path,
+            store=state / DATABASE,
+            version=version("mendel"),
+            on_stop=on_stop,
+        )
+        voice.speak_to(system)
+        await stack.enter_async_context(ControlServer(state / SOCKET, controls))
+        yield system
+
+
+async def run(loaded: Loaded, *, on_started: Callable[[System], None] = lambda _: None) -> None:
+    """Heal until SIGTERM, SIGINT or a ``stop`` over the control socket.
+
+    The first signal stops in order, within two seconds; a second one at once.
+
+    Args:
+        loaded: the configuration.
+        on_started: called once everything runs.
+
+    Raises:
+        GaveUp: mendel itself cannot go on.
+    """
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    task = asyncio.current_task()
+    assert task is not None, "run is awaited in a task"
+
+    def on_signal() -> None:
+        if stop.is_set():
+            task.cancel()
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    try:
+        async with launch(loaded, on_stop=stop.set) as system:
+            on_started(system)
+            await _first(system.wait(), stop.wait())
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+class _Voice:
+    """Puts what the store has to say on the bus, as soon as there is one."""
+
+    def __init__(self) -> None:
+        self._unsaid: list[Message] = []
+        self._system: System | None = None
+
+    def degraded(self, reason: str) -> None:
+        self._say(StoreDegraded(reason=reason, degraded_s=asyncio.get_running_loop().time()))
+
+    def recovered(self, lost: int) -> None:
+        self._say(StoreRecovered(lost=lost, recovered_s=asyncio.get_running_loop().time()))
+
+    def speak_to(self, system: System) -> None:
+        self._system = system
+        for message in self._unsaid:
+            system.bus.publish(message)
+
+    def _say(self, message: Message) -> None:
+        if self._system is None:
+            self._unsaid.append(message)
+            return
+        with contextlib.suppress(BusClosed):  # The log has it as well.
+            self._system.bus.publish(message)
+
+
+def _state_folder(path: Path) -> Path:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"cannot make the state folder {path}: {error.strerror}",
+            "set runtime.state to a folder that can be written",
+        ) from error
+    return path
+
+
+def _agents(loaded: Loaded) -> tuple[tuple[LoadedAgent, ...], list[PluginError]]:
+    for kind in OWN_AGENTS:  # Told with file and line now, rather than by a crash later.
+        loaded.agent_settings(kind.name, kind.Config)
+    settings = loaded.config.agent
+    own = [kind.name for kind in OWN_AGENTS]
+    agents, problems = load_agents(loaded.config.agents, settings=settings, taken=own)
+    known = {*own, *(each.name for each in agents)}
+    orphans = [
+        PluginError(f"[agent.{name}]", "no agent of this name is loaded")
+        for name in settings
+        if name not in known
+    ]
+    return agents, [*problems, *orphans]
+
+
+async def _pauses(loaded: Loaded, database: Path) -> list[Pause]:
+    now_s, now_utc = asyncio.get_running_loop().time(), time.time()
+    pauses = announced(loaded.config.maintenance, now_s=now_s, now_utc=now_utc)
+    try:
+        async with Archive(database) as archive:
+            rows = await archive.audit(limit=_AUDIT_ROWS)
+    except StoreError:
+        rows = ()  # The store has said so itself; what it cannot tell is no reason not to start.
+    return pauses + left_over(rows[::-1], now_s=now_s, now_utc=now_utc)
+
+
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+    """Wait for whichever ends first; its error is raised."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+    for task in done:
+        task.result()

@@ -1,0 +1,90 @@
+"""Hands off, across restarts: pauses that people asked for, and maintenance that is announced.
+
+Both are said in wall time, because that is what people mean; a policy knows loop time only. They
+are translated once, at the start, by the difference of the two clocks at that moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ..bus.messages import PauseTarget
+from ..core.policy import Pause
+from ..errors import ConfigError
+from .store.audit import AuditRow
+
+# Where an open end would be: policies compare, and infinity compares.
+_PAUSED, _RESUMED = "target_paused", "target_resumed"
+
+
+class MaintenanceSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A window in which nothing is done to a component.
+
+    Attributes:
+        component: its name, or ``*`` for the whole estate.
+        start_utc: beginning; a time without a zone is UTC.
+        end_utc: end.
+        reason: what is being done, for whoever asks.
+    """
+
+    component: Annotated[str, Meta(min_length=1)]
+    start_utc: datetime
+    end_utc: datetime
+    reason: str = "maintenance"
+
+    def __post_init__(self) -> None:
+        if _seconds(self.end_utc) <= _seconds(self.start_utc):
+            raise ConfigError(f"end_utc {self.end_utc} is not after start_utc {self.start_utc}")
+
+
+def announced(windows: Iterable[MaintenanceSpec], *, now_s: float, now_utc: float) -> list[Pause]:
+    """The pauses that maintenance windows come to; past ones are left out.
+
+    Args:
+        windows: as configured.
+        now_s: loop time.
+        now_utc: wall time in seconds since the epoch, at the same moment.
+    """
+    return [
+        Pause(
+            target=window.component,
+            start_s=now_s + _seconds(window.start_utc) - now_utc,
+            end_s=now_s + _seconds(window.end_utc) - now_utc,
+            who="the configuration",
+            reason=window.reason,
+        )
+        for window in windows
+        if _seconds(window.end_utc) > now_utc
+    ]
+
+
+def left_over(rows: Sequence[AuditRow], *, now_s: float, now_utc: float) -> list[Pause]:
+    """The pauses of an earlier run that still hold.
+
+    Args:
+        rows: of the audit trail, oldest first.
+        now_s: loop time.
+        now_utc: wall time in seconds since the epoch, at the same moment.
+    """
+    pauses: dict[str, Pause] = {}
+    for row in rows:
+        if row.kind == _RESUMED:
+            pauses.pop(row.target, None)
+        if row.kind != _PAUSED:
+            continue
+        wish = msgspec.json.decode(row.detail, type=PauseTarget)
+        end_s = now_s + row.utc + wish.duration_s - now_utc
+        if end_s > now_s:
+            pauses[row.target] = Pause(
+                target=row.target, start_s=now_s, end_s=end_s, who=row.who, reason=wish.reason
+            )
+    return list(pauses.values())
+
+
+def _seconds(moment: datetime) -> float:
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
