@@ -161,13 +161,13 @@ async def settle() -> None:
 
 def _deadlock(descriptors: int) -> Deadlock:
     loop = asyncio.get_running_loop()
-    waiting = [_describe(task) for task in asyncio.all_tasks(loop)]
+    waiting = [describe_task(task) for task in asyncio.all_tasks(loop)]
     if descriptors:
         waiting.append(f"{descriptors} descriptor(s) were silent for {PATIENCE_S:g} s of real time")
     return Deadlock(loop.time(), sorted(waiting))
 
 
-def _describe(task: asyncio.Task[Any]) -> str:
+def describe_task(task: asyncio.Task[Any]) -> str:
     """Tell where a task stands: ``task 'a' waits in main (x.py:7) > Queue.get (queues.py:158)``."""
     places = " > ".join(_places(task.get_coro()))
     other = getattr(task, "_fut_waiter", None)
