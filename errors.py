@@ -214,6 +214,22 @@ class CallNotPermitted(MendelError):
         self.retry_after_s = retry_after_s
 
 
+class GaveUp(MendelError):
+    """A supervisor has stopped its children and itself, because restarts did not help.
+
+    Attributes:
+        supervisor: which one.
+        child: whose failure was the last.
+        reason: how many restarts there were, and how many are allowed.
+    """
+
+    def __init__(self, supervisor: str, child: str, reason: str) -> None:
+        super().__init__(f"supervisor {supervisor!r} gave up on {child!r}: {reason}")
+        self.supervisor = supervisor
+        self.child = child
+        self.reason = reason
+
+
 class VirtualTimeError(MendelError, RuntimeError):
     """Something in virtual time needs the real world: a thread, a process, a real clock."""
 

@@ -1,28 +1,28 @@
-"""Show that an installed wheel is whole: run in its environment, far from the checkout.
-
-python smoke.py FILES    # FILES lists the Python files of the checkout, one per line
-"""
+"""Show that an installed wheel is whole: run in its environment, with the path of the checkout."""
 
 import importlib
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
-OUTSIDE = {"tests", "benchmarks", "docs", "examples", ".ci"}
 NEEDS_AN_EXTRA = {"mendel.scenarios.testing"}  # pytest, which whoever tests agents has.
 
 
-def module_of(file: Path) -> str:
-    """Name under which a file of the checkout is imported (``mendel.bus`` for its __init__)."""
-    parts = file.with_suffix("").parts
-    return ".".join(("mendel", *(part for part in parts if part != "__init__")))
+def modules_of(checkout: Path) -> set[str]:
+    """Names of all modules that the checkout says it ships (tests/test_packaging.py checks it)."""
+    project = tomllib.loads((checkout / "pyproject.toml").read_text())
+    names = set()
+    for package in project["tool"]["setuptools"]["packages"]:
+        folder = checkout.joinpath(*package.split(".")[1:])
+        names |= {f"{package}.{file.stem}" for file in folder.glob("*.py")}
+    return {name.removesuffix(".__init__") for name in names}
 
 
 def main() -> None:
-    """Import every module that the checkout has, and call the command."""
-    files = [Path(line) for line in Path(sys.argv[1]).read_text().splitlines()]
-    modules = {module_of(file) for file in files if file.parts[0] not in OUTSIDE}
-    for module in sorted(modules - NEEDS_AN_EXTRA):
+    """Import every module from the wheel, and call the command."""
+    modules = modules_of(Path(sys.argv[1])) - NEEDS_AN_EXTRA
+    for module in sorted(modules):
         found = importlib.import_module(module).__file__ or ""
         assert Path(found).is_relative_to(sys.prefix), f"{module} is not from the wheel: {found}"
     command = Path(sys.executable).with_name("mendel")
