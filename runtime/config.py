@@ -95,7 +95,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         runtime: where the runtime keeps its things.
         policy: the limits of what mendel may do by itself.
         defaults: what holds for all components.
-        store: how long the past is kept.
+        store: how the past is written, and how long it is kept.
         supervisor: how agents that crash are restarted.
         maintenance: announced windows in which nothing is done.
         agents: plug-ins to load, each as ``package:Class``.
