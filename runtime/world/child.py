@@ -191,6 +191,8 @@ def _explain(
     error: OSError | ValueError, program: str, cwd: Path, env: Mapping[str, str]
 ) -> EnvironmentProblem:
     path = env.get("PATH", os.defpath)
+    if isinstance(error, ValueError):
+        return EnvironmentProblem(f"command {program!r} cannot be started: {error}")
     if not cwd.is_dir():
         return EnvironmentProblem(f"folder {str(cwd)!r} to run {program!r} in does not exist")
     if "/" not in program and shutil.which(program, path=path) is None:
@@ -200,7 +202,7 @@ def _explain(
         )
     if "/" in program and not (cwd / program).exists():
         return EnvironmentProblem(f"command {str(cwd / program)!r} does not exist")
-    reason = error.strerror if isinstance(error, OSError) else str(error)
+    reason = error.strerror
     if isinstance(error, FileNotFoundError):
         reason = "the interpreter that its first line names does not exist"
     return EnvironmentProblem(f"command {program!r} cannot be started: {reason}")

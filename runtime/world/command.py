@@ -66,23 +66,16 @@ async def run_command(
         EnvironmentProblem: it cannot be started.
     """
     loop = asyncio.get_running_loop()
-    tail, sink = _Tail(loop), -1
-    try:
-        sink = tail.open()
-        child = spawn(command, cwd=cwd, env=env, output=sink)
-    finally:
-        if sink >= 0:
-            os.close(sink)
-    try:
-        status = await _wait(child, timeout_s)
-        if status is None or not keep_background:
-            await child.end(patience_s=0)
+    with _Tail(loop) as tail:
+        child = tail.spawn(command, cwd, env)
+        try:
+            status = await _wait(child, timeout_s)
+            if status is None or not keep_background:
+                await child.end(patience_s=0)
+        except asyncio.CancelledError:
+            child.signal(signal.SIGKILL)
+            raise
         return Finished(status, tail.text(), loop.time() - child.started_s)
-    except asyncio.CancelledError:
-        child.signal(signal.SIGKILL)
-        raise
-    finally:
-        tail.close()
 
 
 def describe_status(status: int) -> str:
@@ -118,12 +111,21 @@ class _Tail:
         self._is_cut = False
         self._source = -1
 
-    def open(self) -> int:
-        """Make the pipe; returns the end to write to, which is the caller's to close."""
+    def __enter__(self) -> _Tail:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def spawn(self, command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Child:
+        """Start the command whose output is read."""
         self._source, sink = os.pipe()
         os.set_blocking(self._source, False)
         self._loop.add_reader(self._source, self._read)
-        return sink
+        try:
+            return spawn(command, cwd=cwd, env=env, output=sink)
+        finally:
+            os.close(sink)
 
     def text(self) -> str:
         """All that has been printed so far, as far as it is kept; whole lines if it was cut."""
@@ -135,7 +137,7 @@ class _Tail:
             kept = kept.partition(b"\n")[2]
         return kept.decode(errors="replace")
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Stop reading; a background process that still writes is told so by the system."""
         if self._source >= 0:
             self._loop.remove_reader(self._source)
@@ -151,7 +153,7 @@ class _Tail:
         except BlockingIOError:
             return False
         if not chunk:
-            self.close()
+            self._close()
             return False
         self._kept += chunk
         if len(self._kept) > OUTPUT_BYTES:

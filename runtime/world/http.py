@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import ssl
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -154,9 +153,9 @@ def explain(error: Exception) -> tuple[bool | None, str]:
         case aiohttp.ClientConnectorDNSError():
             return False, "DNS: the name of the host does not resolve"
         case aiohttp.ClientConnectorCertificateError():
-            return True, f"TLS: {_certificate_problem(error.certificate_error)}"
+            return True, f"TLS: {_reason(error.certificate_error)}"
         case aiohttp.ClientSSLError():
-            return True, f"TLS: {getattr(error.os_error, 'reason', None) or 'handshake failed'}"
+            return True, f"TLS: {_reason(error.os_error)}"
         case aiohttp.ClientConnectorError():
             return False, os_words(error.os_error)
         case aiohttp.ServerDisconnectedError():
@@ -193,10 +192,10 @@ def _describe_timeout(trip: SimpleNamespace, timeout_s: float) -> tuple[bool | N
     return None, f"no connection within {timeout_s:.3g} s"
 
 
-def _certificate_problem(error: Exception) -> str:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message
-    return str(error)
+def _reason(error: Exception) -> str:
+    """Find what OpenSSL gives as the reason: the plainest of what an error of it has."""
+    reasons = (getattr(error, name, None) for name in ("verify_message", "reason"))
+    return next((str(each) for each in reasons if each), "the handshake failed")
 
 
 def os_words(error: OSError) -> str:
