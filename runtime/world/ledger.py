@@ -8,6 +8,7 @@ mendel, not of the machine, which takes the processes along; so nothing waits fo
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import logging
 import os
@@ -41,6 +42,9 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 MARKER = "MANAGED_BY_MENDEL"
+# Together a quarter of a second; a fork is done with its parent's files in a few milliseconds.
+TRIES = 10
+TRY_S = 0.025
 
 
 class Ledger:
@@ -67,13 +71,26 @@ class Ledger:
         """All entries by the name of their component."""
         return self._entries
 
-    def open(self) -> None:
+    async def open(self) -> None:
         """Take the state folder, and read what an earlier mendel has left.
+
+        A child that a mendel was just starting when it was killed has the lock for a moment more,
+        so a folder that is taken is tried again for a while.
 
         Raises:
             EnvironmentProblem: the folder cannot be used, or another mendel uses it.
         """
-        self._take()
+        self._open_lock()
+        for _ in range(TRIES):
+            if self._take():
+                break
+            await asyncio.sleep(TRY_S)
+        else:
+            self.close()
+            raise EnvironmentProblem(
+                f"another mendel manages the processes of state folder {str(self.path.parent)!r}",
+                "stop it first, or name another state folder",
+            )
         try:
             self._entries = msgspec.json.decode(self.path.read_bytes(), type=dict[str, Entry])
         except FileNotFoundError:
@@ -97,7 +114,7 @@ class Ledger:
         if self._entries.pop(name, None) is not None:
             self._save()
 
-    def _take(self) -> None:
+    def _open_lock(self) -> None:
         folder = self.path.parent
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -107,14 +124,13 @@ class Ledger:
                 f"state folder {str(folder)!r} cannot be used: {error.strerror}",
                 "make it writable for the user that runs mendel, or name another one",
             ) from None
+
+    def _take(self) -> bool:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            self.close()
-            raise EnvironmentProblem(
-                f"another mendel manages the processes of state folder {str(folder)!r}",
-                "stop it first, or name another state folder",
-            ) from None
+            return False
+        return True
 
     def _save(self) -> None:
         draft = self.path.with_suffix(".draft")

@@ -26,6 +26,10 @@ from .ledger import MARKER, Entry, Ledger
 from .logfile import LogFile
 from .secrets import resolve_all
 
+# Together half a second, in the rare case that mendel was killed just when it started a process.
+SEARCHES = 20
+SEARCH_S = 0.025
+
 
 class ManagedProcess:
     """The process that a component is.
@@ -74,7 +78,7 @@ class ManagedProcess:
         """
         async with self._changing:
             entry = self._ledger.entries.get(self.name)
-            self._child = self._find(entry) if entry else None
+            self._child = await self._find(entry) if entry else None
             found = self.identity
             if entry and found and self.spec.adopt and entry.command == self.spec.exec:
                 self._problem = ""
@@ -140,16 +144,16 @@ class ManagedProcess:
             self._child.signal(signal.SIGKILL)
         self._child.let_go()
 
-    def _find(self, entry: Entry) -> Child | None:
+    async def _find(self, entry: Entry) -> Child | None:
         """Find what a former mendel started: the process, or what is left of its group."""
         recorded = Identity(entry.pid, entry.born)
         if is_alive(recorded):
             return Child(recorded) if _leads(recorded) else None
-        left = marked(MARKER, entry.marker)
-        if entry.pid == 0:  # That mendel died between starting it and writing down its number.
-            return next((Child(each) for each in left if _leads(each)), None)
+        if entry.pid == 0:
+            return await _find_by_marker(entry.marker)
         group = set(members(entry.pid))
-        return Child(recorded, others=[each for each in left if each in group])
+        left = [each for each in marked(MARKER, entry.marker) if each in group]
+        return Child(recorded, others=left)
 
     async def _restart(self) -> Identity:
         await self._end(self.spec.stop_s)
@@ -200,6 +204,20 @@ class ManagedProcess:
             born=identity.born if identity else "",
         )
         self._ledger.put(self.name, entry)
+
+
+async def _find_by_marker(marker: str) -> Child | None:
+    """Find what a former mendel has started, but did not live to write down the number of.
+
+    Between fork and the start of its program a process does not carry the marker yet; that takes
+    a millisecond, or some more on a busy machine, so the search is repeated for a while.
+    """
+    for _ in range(SEARCHES):
+        for each in marked(MARKER, marker):
+            if _leads(each):
+                return Child(each)
+        await asyncio.sleep(SEARCH_S)
+    return None
 
 
 def _leads(identity: Identity) -> bool:

@@ -87,7 +87,7 @@ class RealWorld:
         self.stray_heartbeats += not expected
 
     async def __aenter__(self) -> RealWorld:
-        self._ledger.open()
+        await self._ledger.open()
         try:
             if self._managed:
                 self._ledger.path.with_name("logs").mkdir(mode=0o700, exist_ok=True)

@@ -13,41 +13,41 @@ def an_entry(pid: int = 7) -> Entry:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path):
+async def ledger(tmp_path: Path):
     opened = Ledger(tmp_path / "state")
-    opened.open()
+    await opened.open()
     yield opened
     opened.close()
 
 
-def read_again(ledger: Ledger) -> dict[str, Entry]:
+async def read_again(ledger: Ledger) -> dict[str, Entry]:
     ledger.close()
     again = Ledger(ledger.path.parent)
-    again.open()
+    await again.open()
     entries = dict(again.entries)
     again.close()
     return entries
 
 
-def test_what_was_written_is_there_for_the_next_mendel(ledger) -> None:
+async def test_what_was_written_is_there_for_the_next_mendel(ledger) -> None:
     ledger.put("cart", an_entry(7))
     ledger.put("db", an_entry(8))
     ledger.put("cart", an_entry(9))
     ledger.remove("db")
     ledger.remove("never there")
 
-    assert read_again(ledger) == {"cart": an_entry(9)}
+    assert await read_again(ledger) == {"cart": an_entry(9)}
 
 
-def test_a_broken_file_is_set_aside_and_not_lost(ledger, caplog) -> None:
+async def test_a_broken_file_is_set_aside_and_not_lost(ledger, caplog) -> None:
     ledger.path.write_bytes(b'{"cart": {"pid": 7')
 
-    assert read_again(ledger) == {}
+    assert await read_again(ledger) == {}
     assert ledger.path.with_suffix(".unreadable").read_bytes() == b'{"cart": {"pid": 7'
     assert "set aside as processes.unreadable" in caplog.text
 
 
-def test_a_disk_that_cannot_be_written_is_reported_once_and_the_ledger_goes_on(
+async def test_a_disk_that_cannot_be_written_is_reported_once_and_the_ledger_goes_on(
     ledger, caplog
 ) -> None:
     ledger.path.with_suffix(".draft").mkdir()
@@ -60,11 +60,11 @@ def test_a_disk_that_cannot_be_written_is_reported_once_and_the_ledger_goes_on(
     assert caplog.text.count("cannot be written") == 1
 
 
-def test_a_file_that_cannot_even_be_set_aside_keeps_nobody_from_starting(ledger, caplog) -> None:
+async def test_a_file_that_cannot_even_be_set_aside_keeps_nobody_from_starting(ledger, caplog) -> None:
     ledger.path.mkdir()
     (ledger.path.with_suffix(".unreadable")).write_text("in the way")
 
-    assert read_again(ledger) == {}
+    assert await read_again(ledger) == {}
     assert "cannot be set aside" in caplog.text
 
 
