@@ -84,7 +84,7 @@ class ConfiguredAction(ABC):
         try:
             return await self._do(intent)
         except MendelError as problem:
-            return ActionResult(succeeded=False, detail=" ".join(str(problem).split()))
+            return ActionResult(succeeded=False, detail=str(problem).replace("\n  help: ", "; "))
 
     async def status(self, intent: IntentRecord) -> IntentStatus:
         """Tell whether an execution that was interrupted took place.

@@ -60,7 +60,9 @@ async def test_a_disk_that_cannot_be_written_is_reported_once_and_the_ledger_goe
     assert caplog.text.count("cannot be written") == 1
 
 
-async def test_a_file_that_cannot_even_be_set_aside_keeps_nobody_from_starting(ledger, caplog) -> None:
+async def test_a_file_that_cannot_even_be_set_aside_keeps_nobody_from_starting(
+    ledger, caplog
+) -> None:
     ledger.path.mkdir()
     (ledger.path.with_suffix(".unreadable")).write_text("in the way")
 

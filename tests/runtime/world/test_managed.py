@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from mendel.runtime.specs import ActionSpec, ComponentSpec, ProcessSpec
 from mendel.runtime.world.identity import identify
 
@@ -128,12 +127,12 @@ class TestActions:
                 await running
         assert living("sleep 916") == []
 
-    async def test_a_restart_that_takes_too_long_says_so(
-        self, a_world, an_intent, living, until
-    ):
+    async def test_a_restart_that_takes_too_long_says_so(self, a_world, an_intent, living, until):
         spec = ComponentSpec(
             name="cart",
-            process=ProcessSpec(exec=("sh", "-c", "trap '' TERM; sleep 917; sleep 917"), stop_s=9.0),
+            process=ProcessSpec(
+                exec=("sh", "-c", "trap '' TERM; sleep 917; sleep 917"), stop_s=9.0
+            ),
             actions={"restart": ActionSpec(process="restart", timeout_s=0.05)},
         )
         async with a_world(spec) as world:
