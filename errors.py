@@ -114,6 +114,10 @@ class NotRunning(MendelError):
     exit_code = 5
 
 
+class NoData(MendelError):
+    """A probe could not look, which says nothing of its target: neither up nor down."""
+
+
 class StoreError(MendelError):
     """The store cannot keep its promise: the file is unreadable, full, locked or corrupt."""
 
