@@ -251,19 +251,3 @@ class Deadlock(VirtualTimeError):
         super().__init__(f"deadlock at {now_s:g} s: nothing is ready and no timer is set{lines}")
         self.now_s = now_s
         self.waiting = tuple(waiting)
-
-
-class GaveUp(MendelError):
-    """A supervisor has stopped its children and itself, because restarts did not help.
-
-    Attributes:
-        supervisor: which one.
-        child: whose failure was the last.
-        reason: how many restarts there were, and how many are allowed.
-    """
-
-    def __init__(self, supervisor: str, child: str, reason: str) -> None:
-        super().__init__(f"supervisor {supervisor!r} gave up on {child!r}: {reason}")
-        self.supervisor = supervisor
-        self.child = child
-        self.reason = reason

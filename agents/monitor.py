@@ -189,19 +189,12 @@ class Monitor(Agent[MonitorConfig]):
         await self._done(look)
 
     async def _take(self, look: _Look, sample: Sample) -> None:
-        probe = look.probe
-        await self._learn(look.chart, probe.name, sample.metrics, sample.detail)
-        await self._done(look)
-
-    async def _learn(
-        self, chart: Chart, probe: str, metrics: Mapping[str, float], detail: str
-    ) -> None:
-        now_s, watch = self.now_s, chart.watch
+        chart, now_s, metrics, detail = look.chart, self.now_s, sample.metrics, sample.detail
         chart.rows.add(now_s, metrics)
-        await self.publish(
-            Reading(target=watch.target, metrics=dict(metrics), taken_s=now_s, detail=detail)
-        )
-        await self._tell(watch.on_sample(probe, metrics, detail, now_s))
+        target = look.probe.target
+        await self.publish(Reading(target=target, metrics=metrics, taken_s=now_s, detail=detail))
+        await self._tell(chart.watch.on_sample(look.probe.name, metrics, detail, now_s))
+        await self._done(look)
 
     async def _done(self, look: _Look) -> None:
         look.running = False
@@ -261,11 +254,9 @@ class Monitor(Agent[MonitorConfig]):
                 self._schedule(look, self.now_s)
 
     @on(Heartbeat)
-    async def take_heartbeat(self, message: Heartbeat) -> None:
-        """A component reports by itself."""
-        chart = self._charts.get(message.target)
-        if chart is not None:
-            await self._learn(chart, "heartbeat", {"beating": 1.0, **message.metrics}, "")
+    def take_heartbeat(self, message: Heartbeat) -> None:
+        """A component reports by itself; its probe reads it."""
+        self._world.heartbeat(message.target, message.metrics)
 
     @on(ActionStarted)
     async def excuse(self, message: ActionStarted) -> None:

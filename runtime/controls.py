@@ -39,6 +39,7 @@ from .views import (
     IncidentView,
     SystemView,
 )
+from .words import in_words
 
 # Enough for somebody who looks in after an incident; the store has the rest.
 _EVENTS_KEPT = 1_000
@@ -102,7 +103,7 @@ class SystemControls:
         boxes = {box.name: box for box in self._system.bus.stats().mailboxes}
         views = []
         for name, child in self._system.agents().items():
-            box, kind = boxes[name], self._system.seats[name].agent_class
+            box, kind = boxes[name], self._system.kinds[name]
             view = AgentView(
                 name=name,
                 kind=f"{kind.__module__}:{kind.__qualname__}",
@@ -110,8 +111,8 @@ class SystemControls:
                 restarts=child.restarts,
                 depth=box.depth,
                 age_s=box.age_s,
-                handled=box.delivered,
-                dropped=box.dropped,
+                handled=box.taken,
+                dropped=sum(box.dropped.values()),
                 error=child.error,
             )
             views.append(view)
@@ -263,6 +264,7 @@ class SystemControls:
             subject=envelope.subject,
             type=type(envelope.message).__name__,
             message=msgspec.to_builtins(envelope.message),
+            text=in_words(envelope.message),
         )
 
     def _check_target(self, target: str) -> None:

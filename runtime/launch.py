@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..agents.registry import LoadedAgent, load_agents
+from ..bus.envelope import Envelope
 from ..bus.messages import Message, StoreDegraded, StoreRecovered
 from ..core.policy import Pause
 from ..errors import BusClosed, EnvironmentProblem, PluginError, StoreError
@@ -82,7 +83,7 @@ async def launch(
             pauses=pauses,
         )
         await stack.enter_async_context(system)
-        system.bus.tap(lambda batch: [store.observe(each.message) for each in batch])
+        system.bus.tap(_observer(store))
         controls = SystemControls(
             system,
             config=loaded.path,
@@ -126,6 +127,14 @@ async def run(loaded: Loaded, *, on_started: Callable[[System], None] = lambda _
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+def _observer(store: Store) -> Callable[[list[Envelope]], None]:
+    def observe(batch: list[Envelope]) -> None:
+        for envelope in batch:
+            store.observe(envelope.message)
+
+    return observe
 
 
 class _Voice:

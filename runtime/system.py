@@ -69,6 +69,7 @@ class System:
         bus: how the agents talk; there once the system is entered.
         parts: what outlives the agents.
         seats: places of all agents, by name.
+        kinds: their classes, by name.
         started_s: loop time of the start.
     """
 
@@ -90,6 +91,7 @@ class System:
         self.world = world
         self.journal = journal
         self.seats: dict[str, Seat[Any]] = {}
+        self.kinds: dict[str, type[Agent[Any]]] = {}
         self.problems = tuple(problems)
         self.started_s = 0.0
         self._run = run
@@ -200,6 +202,7 @@ class System:
             raise ConfigError(f"no agent {name!r} to remove; there are: {', '.join(known) or '-'}")
         await self._supervisor.remove(_guard_of(name))
         del self._alone[name]
+        del self.kinds[name]
         self.seats.pop(name).close()
 
     def _employ(self, agent_class: type[Agent[C]], make: Callable[[C], Agent[C]]) -> None:
@@ -210,7 +213,7 @@ class System:
 
     def _seat_of(self, name: str, agent_class: type[Agent[Any]], config: AgentConfig) -> Seat[Any]:
         seat = Seat(self.bus, agent_class, config, name=name, journal=self.journal)
-        self.seats[name] = seat
+        self.seats[name], self.kinds[name] = seat, agent_class
         return seat
 
     # --- what it tells ------------------------------------------------------------------------

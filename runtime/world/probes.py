@@ -166,9 +166,8 @@ class ExecProbe(Schedule):
 class HeartbeatProbe(Schedule):
     """Waits for a component to report itself.
 
-    Metrics: the newest ones that it reported, and ``answered``. An overdue heartbeat is `NoData`
-    and not a sample: silence may be the component's, the network's or our own, and the detector
-    for missing data decides how long it is borne.
+    Metrics: the newest ones that it reported, and ``answered``, which is 0.0 when it is overdue. A
+    component that has reported before has promised to go on; that it never did is `NoData`.
     """
 
     def __init__(self, target: str, name: str, spec: ProbeSpec) -> None:
@@ -183,17 +182,17 @@ class HeartbeatProbe(Schedule):
         self._beat_s = asyncio.get_running_loop().time()
 
     def read(self) -> Sample:
-        """Return the newest report.
+        """Return the newest report, or that it is overdue.
 
         Raises:
-            NoData: there is none, or it is too old.
+            NoData: there has never been one.
         """
         age_s = asyncio.get_running_loop().time() - self._beat_s
+        expected = f"expected every {self._patience_s:.3g} s"
+        if math.isinf(age_s):
+            raise NoData(f"no heartbeat from {self.target!r} yet; {expected}")
         if age_s > self._patience_s:
-            last = "yet" if math.isinf(age_s) else f"for {age_s:.3g} s"
-            raise NoData(
-                f"no heartbeat from {self.target!r} {last}; expected every {self._patience_s:.3g} s"
-            )
+            return Sample({"answered": 0.0}, f"no heartbeat for {age_s:.3g} s; {expected}")
         return Sample({**self._metrics, "answered": 1.0})
 
 

@@ -55,7 +55,8 @@ class RealWorld:
 
     def __init__(self, specs: Sequence[ComponentSpec], *, state: Path, base: Path) -> None:
         self.components: Sequence[Component] = tuple(
-            Component(name=spec.name, kind=spec.kind, depends_on=spec.depends_on) for spec in specs
+            Component(name=spec.name, kind=spec.kind, depends_on=spec.depends_on, group=spec.group)
+            for spec in specs
         )
         self.stray_heartbeats = 0
         self._base = base

@@ -114,6 +114,9 @@ class SmallWorld:
     def actions(self, target: str) -> Mapping[str, ServiceAction]:
         return self._actions.get(target, {})
 
+    def heartbeat(self, target: str, metrics: Mapping[str, float]) -> None:
+        raise AssertionError(f"nobody here reports itself, and {target} did")
+
     async def __aenter__(self) -> SmallWorld:
         return self
 
