@@ -70,7 +70,7 @@ class Writer:
                 f"{before}{self.value(each, one_line=one_line)}{after}"
                 for each, (before, after) in zip(node, gaps, strict=False)
             ]
-            comma = "," if node and self.data.draw(st.booleans()) else ""
+            comma = "," if bool(node) and self.data.draw(st.booleans()) else ""
             return f"[{','.join(items)}{comma}{gaps[-1][0]}]"
         if isinstance(node, dict):
             pairs = [f"{self.key(k)} = {self.value(v, one_line=one_line)}" for k, v in node.items()]

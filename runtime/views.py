@@ -1,0 +1,159 @@
+"""What a running system tells people and programs that ask: plain data, the same on every door.
+
+Durations are relative to the moment of the answer, because loop time means nothing outside of the
+process; ``_utc`` is wall time in seconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+
+class ComponentView(Struct, frozen=True, kw_only=True):
+    """One component at the moment.
+
+    Attributes:
+        name: which one.
+        kind: what sort of thing it is.
+        status: its health (`mendel.bus.messages.Status`).
+        reason: the evidence for that in words, or empty.
+        for_s: how long it has been so.
+        circuit: state of its circuit, or empty when it has none.
+        mode: what may be done to it: ``observe``, ``recommend`` or ``act``.
+        paused_s: how long hands are still kept off it; 0.0 when they are not.
+        incident: its open incident, or empty.
+        stage: where that incident stands, or empty.
+        depends_on: what it cannot do its work without.
+    """
+
+    name: str
+    kind: str
+    status: str
+    reason: str = ""
+    for_s: float = 0.0
+    circuit: str = ""
+    mode: str = "act"
+    paused_s: float = 0.0
+    incident: str = ""
+    stage: str = ""
+    depends_on: tuple[str, ...] = ()
+
+
+class ApprovalView(Struct, frozen=True, kw_only=True):
+    """An action that waits for a person's word.
+
+    Attributes:
+        approval: identifier to approve it by.
+        target: what it would be run on.
+        action: what would be run.
+        incident: what for.
+        reason: why it is not run without asking.
+        for_s: how long it has been waiting.
+    """
+
+    approval: str
+    target: str
+    action: str
+    incident: str
+    reason: str
+    for_s: float = 0.0
+
+
+class SystemView(Struct, frozen=True, kw_only=True):
+    """A whole runtime at the moment.
+
+    Attributes:
+        pid: its process.
+        version: of mendel.
+        config: path of its configuration file.
+        mode: of the estate.
+        status: the worst health of any component.
+        uptime_s: how long it has been running.
+        components: in the order of the configuration.
+        approvals: actions that wait for a person, oldest first.
+        warnings: what is wrong with the healer itself (store degraded, plug-in rejected).
+        counters: totals since it was started, by name.
+    """
+
+    pid: int
+    version: str
+    config: str
+    mode: str
+    status: str
+    uptime_s: float
+    components: tuple[ComponentView, ...] = ()
+    approvals: tuple[ApprovalView, ...] = ()
+    warnings: tuple[str, ...] = ()
+    counters: dict[str, float] = {}
+
+
+class AgentView(Struct, frozen=True, kw_only=True):
+    """One agent at the moment.
+
+    Attributes:
+        name: which one.
+        kind: its class, as ``package:Class``.
+        state: ``running``, ``restarting`` or ``stopped``.
+        restarts: how often it has been restarted.
+        depth: messages that wait in its mailbox.
+        age_s: how long the oldest of them has been waiting.
+        handled: messages it has handled.
+        dropped: messages its mailbox had no room for.
+        error: of its last crash, or empty.
+    """
+
+    name: str
+    kind: str
+    state: str
+    restarts: int = 0
+    depth: int = 0
+    age_s: float = 0.0
+    handled: int = 0
+    dropped: int = 0
+    error: str = ""
+
+
+class IncidentView(Struct, frozen=True, kw_only=True):
+    """An incident as a line in a list.
+
+    Attributes:
+        incident: identifier.
+        target: whose incident.
+        stage: where it stands.
+        outcome: how it ended; empty while it is open.
+        blamed: the target that is treated instead, or empty.
+        actions: what was run for it, in order.
+        reason: why it stands where it does, in words.
+        opened_utc: when it was opened.
+        changed_utc: when it last changed.
+    """
+
+    incident: str
+    target: str
+    stage: str
+    outcome: str = ""
+    blamed: str = ""
+    actions: tuple[str, ...] = ()
+    reason: str = ""
+    opened_utc: float
+    changed_utc: float
+
+
+class EventView(Struct, frozen=True, kw_only=True):
+    """A message that went over the bus.
+
+    Attributes:
+        id: of its envelope; grows with every message.
+        utc: when it was sent.
+        subject: where to.
+        type: name of its class.
+        message: its fields.
+    """
+
+    id: int
+    utc: float
+    subject: str
+    type: str
+    message: dict[str, Any]
