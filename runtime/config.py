@@ -44,6 +44,7 @@ from .checks import FORMATS, find_contradictions, secret_check
 from .document import Document, environment_overrides, option_override
 from .reader import read
 from .specs import ComponentSpec, Name, Secret
+from .store.config import StoreConfig
 
 T = TypeVar("T", bound=Struct)
 
@@ -65,18 +66,6 @@ class RuntimeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     state: Annotated[str, Meta(min_length=1)] = ".mendel"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     seed: Annotated[int, Meta(ge=0)] = 0
-
-
-class StoreConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How long the past is kept; whichever limit is reached first.
-
-    Attributes:
-        retention_days: age of the oldest incident.
-        max_incidents: how many incidents.
-    """
-
-    retention_days: Annotated[float, Meta(gt=0)] = 90.0
-    max_incidents: Annotated[int, Meta(ge=1)] = 10_000
 
 
 class DefaultsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,7 +93,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         runtime: where the runtime keeps its things.
         policy: the limits of what mendel may do by itself.
         defaults: what holds for all components.
-        store: how long the past is kept.
+        store: how the past is written, and how long it is kept.
         agents: plug-ins to load, each as ``package:Class``.
         agent: settings by name of the agent, ours and plug-ins; their types are the agents' own.
         components: what is watched and healed.

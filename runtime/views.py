@@ -150,6 +150,7 @@ class EventView(Struct, frozen=True, kw_only=True):
         subject: where to.
         type: name of its class.
         message: its fields.
+        text: what it means, in words; empty for what people need not read.
     """
 
     id: int
@@ -157,3 +158,4 @@ class EventView(Struct, frozen=True, kw_only=True):
     subject: str
     type: str
     message: dict[str, Any]
+    text: str = ""

@@ -1,0 +1,119 @@
+"""Messages of the bus in plain words, for people who watch."""
+
+from __future__ import annotations
+
+from ..bus.messages import (
+    ActionFinished,
+    ActionStarted,
+    AgentCrashed,
+    AgentStopped,
+    AnomalyCleared,
+    AnomalyDetected,
+    ApprovalGiven,
+    ApprovalRequested,
+    CircuitChanged,
+    HealthChanged,
+    IncidentChanged,
+    IncidentClosed,
+    IncidentEscalated,
+    IncidentOpened,
+    IsolateTarget,
+    Message,
+    PauseTarget,
+    PluginRejected,
+    Reconfigured,
+    ReleaseTarget,
+    ResumeTarget,
+    Status,
+    StoreDegraded,
+    StoreRecovered,
+)
+from .units import format_duration
+
+OUTCOMES = {
+    "healed": "healed and verified",
+    "cleared": "went away by itself",
+    "attributed": "was only a symptom, gone with its cause",
+    "dismissed": "dismissed by a person",
+}
+
+
+def in_words(message: Message) -> str:
+    """What happened, in one line; empty for what people need not read."""
+    text = _seen(message) or _done(message) or _of_incident(message) or _of_mendel(message)
+    target = getattr(message, "target", "")
+    return f"{target}: {text}" if text and target else text
+
+
+def _seen(message: Message) -> str:
+    match message:
+        case AnomalyDetected():
+            return message.reason or f"{message.metric} is {message.value:g}, out of bounds"
+        case AnomalyCleared():
+            return f"{message.metric} is back within its bounds"
+        case HealthChanged(status=Status.HEALTHY, previous=Status.SICK | Status.SUSPECT):
+            return "healthy again"
+        case HealthChanged(status=Status.SICK | Status.UNKNOWN):
+            return f"is {message.status}: {message.reason}"
+    return ""
+
+
+def _done(message: Message) -> str:
+    match message:
+        case ActionStarted():
+            return f"{message.action} begins"
+        case ActionFinished():
+            detail = f" ({message.detail})" if message.detail else ""
+            outcome = message.outcome.replace("_", " ")
+            took = format_duration(message.duration_s)
+            return f"{message.action} {outcome} after {took}{detail}"
+        case IsolateTarget():
+            return "calls are kept away from it"
+        case ReleaseTarget():
+            return "calls may reach it again"
+        case CircuitChanged():
+            return f"circuit {message.previous} -> {message.state}: {message.reason}"
+    return ""
+
+
+def _of_incident(message: Message) -> str:
+    match message:
+        case IncidentOpened():
+            return f"incident {message.incident} opened"
+        case IncidentChanged():
+            return message.reason or f"incident {message.incident} is {message.stage}"
+        case IncidentClosed():
+            what = OUTCOMES.get(message.outcome, message.outcome)
+            took = format_duration(message.closed_s - message.onset_s)
+            return f"{what}, {took} after it began"
+        case IncidentEscalated():
+            return f"a person is needed: {message.reason}"
+        case ApprovalRequested():
+            asked = f"may {message.action} be run? ({message.reason})"
+            return f"{asked}; say yes with: mendel approve {message.approval}"
+    return ""
+
+
+def _of_mendel(message: Message) -> str:
+    match message:
+        case PauseTarget():
+            reason = f": {message.reason}" if message.reason else ""
+            return f"paused for {format_duration(message.duration_s)} by {message.who}{reason}"
+        case ResumeTarget():
+            return f"resumed by {message.who}"
+        case ApprovalGiven():
+            return f"{message.approval} approved by {message.who}"
+        case AgentCrashed():
+            return f"agent {message.agent} crashed: {message.error}; {message.verdict}"
+        case AgentStopped():
+            return f"agent {message.agent} ended: {message.reason}"
+        case PluginRejected():
+            return f"plug-in {message.place} was not loaded: {message.reason}"
+        case Reconfigured(accepted=False):
+            return f"agent {message.agent} keeps its configuration: {message.reason}"
+        case StoreDegraded():
+            return f"the store cannot write: {message.reason}"
+        case StoreRecovered():
+            lost = f", {message.lost} entries are lost" if message.lost else ""
+            return f"the store writes again{lost}"
+    return ""
