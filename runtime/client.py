@@ -77,12 +77,12 @@ class ControlClient:
         self._lines.close()
         self._socket.close()
 
-    def ask(self, verb: str, kind: type[T] | Any = Any, **args: Any) -> T:
-        """Ask for one thing.
+    def ask(self, verb: str, kind: type[T], **args: Any) -> T:
+        """Ask for something.
 
         Args:
             verb: one of `mendel.runtime.control.VERBS`, but for ``events``.
-            kind: what type the answer has.
+            kind: type of the answer.
             args: of the verb.
 
         Raises:
@@ -90,9 +90,12 @@ class ControlClient:
             NotRunning: it went away, or does not answer.
         """
         self._send(verb, args)
-        reply = self._receive()
-        result: T = msgspec.convert(reply.get("result"), kind)
-        return result
+        return msgspec.convert(self._receive().get("result"), kind)
+
+    def wish(self, verb: str, **args: Any) -> None:
+        """Ask for something to be done; raises as `ask` does."""
+        self._send(verb, args)
+        self._receive()
 
     def events(self, *, pattern: str, limit: int, follow: bool) -> Iterator[EventView]:
         """The newest events, and with ``follow`` all that come, until the runtime ends."""

@@ -121,7 +121,7 @@ async def server(path: Path, estate: Estate) -> AsyncIterator[ControlServer]:
 async def ask(path: Path, verb: str, **args: Any) -> Any:
     def call() -> Any:
         with ControlClient(path) as client:
-            return client.ask(verb, **args)
+            return client.ask(verb, object, **args)
 
     return await asyncio.to_thread(call)
 
@@ -399,7 +399,7 @@ class TestClientAlone:
                 ControlClient(path, timeout_s=0.05) as client,
                 pytest.raises(NotRunning, match=r"has not answered for 0\.05 s"),
             ):
-                client.ask("status")
+                client.ask("status", SystemView)
 
     def test_one_that_ends_in_the_middle_is_told(self, path: Path) -> None:
         with socket.socket(socket.AF_UNIX) as listener:
@@ -410,5 +410,5 @@ class TestClientAlone:
                 connection.sendall(b'{"id": 1, "res')
                 connection.shutdown(socket.SHUT_RDWR)
                 with pytest.raises(NotRunning, match="has ended"):
-                    client.ask("status")
+                    client.ask("status", SystemView)
                 connection.close()

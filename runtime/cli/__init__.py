@@ -1,0 +1,5 @@
+"""The ``mendel`` command."""
+
+from .app import main
+
+__all__ = ["main"]

@@ -1,0 +1,131 @@
+"""Commands about a configuration and the machine it is for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
+from msgspec import Struct
+
+from ...core.policy import Mode
+from ...errors import ConfigError, Problem
+from .output import Out, Printer
+from .place import CONFIG_NAME, Place
+
+if TYPE_CHECKING:
+    from ..config import Loaded
+
+Settings = Annotated[
+    tuple[str, ...],
+    Parameter(name="--set", help="Override a setting, such as policy.mode=observe; repeatable."),
+]
+
+
+class CheckedView(Struct, frozen=True, kw_only=True):
+    """What a check of a configuration found.
+
+    Attributes:
+        file: which configuration.
+        ok: whether it can be run.
+        components: how many it has.
+        problems: everything that is wrong.
+    """
+
+    file: str
+    ok: bool
+    components: int = 0
+    problems: tuple[ProblemView, ...] = ()
+
+
+class ProblemView(Struct, frozen=True):
+    """A problem as data; see `mendel.errors.Problem`."""
+
+    code: str
+    message: str
+    place: str
+    source: str
+    line: int
+    excerpt: str
+    suggestion: str
+
+
+def check(
+    config: Path = Path(CONFIG_NAME),
+    *,
+    mode: Mode | None = None,
+    settings: Settings = (),
+    show: bool = False,
+    out: Printer,
+) -> int:
+    """Check a configuration: every mistake at once, with its place and what would be right.
+
+    Args:
+        config: the file.
+        mode: short for --set policy.mode=MODE.
+        show: also write the configuration that results, without secrets.
+    """
+    from ..config import load
+
+    try:
+        loaded = load(config, settings=settings, mode=mode)
+    except ConfigError as error:
+        if out.is_text:
+            raise
+        problems = tuple(_problem(each) for each in error.problems)
+        out.show(CheckedView(file=str(config), ok=False, problems=problems))
+        return error.exit_code
+    if out.is_text:
+        _tell(loaded, config, show=show, out=out)
+    else:
+        out.show(CheckedView(file=str(config), ok=True, components=len(loaded.config.components)))
+    return 0
+
+
+def _tell(loaded: Loaded, config: Path, *, show: bool, out: Out) -> None:
+    if show:
+        from ..render import render
+
+        out.line(render(loaded.config, full=True))
+    components = loaded.config.components
+    counts = [
+        (len(components), "component"),
+        (sum(len(each.probes) for each in components), "probe"),
+        (sum(len(each.actions) for each in components), "action"),
+        (len(loaded.config.agents), "plug-in"),
+    ]
+    words = [f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts]
+    summary = f"{config} is fine: {', '.join(words)}; mode {loaded.config.policy.mode}"
+    # Beside a configuration that is written out, for others to read, this is a remark.
+    (out.note if show else out.line)(summary)
+
+
+def _problem(problem: Problem) -> ProblemView:
+    fields = {name: getattr(problem, name) for name in ProblemView.__struct_fields__}
+    return ProblemView(**fields)
+
+
+def doctor(
+    config: Path | None = None, *, settings: Settings = (), state: Place = None, out: Printer
+) -> int:
+    """Check this machine: Python, packages, folders, limits, and what a configuration needs.
+
+    Returns 1 when something would keep mendel from working.
+
+    Args:
+        config: the file; by default mendel.toml here, if there is one.
+    """
+    from ..doctor import examine
+
+    if config is None and Path(CONFIG_NAME).is_file():
+        config = Path(CONFIG_NAME)
+    findings = examine(config, settings=settings, state=state)
+    if not out.is_text:
+        out.show(findings)
+    else:
+        out.table(("  VERDICT", "WHAT", "FOUND"), [(f.verdict, f.name, f.found) for f in findings])
+        remedies = [each for each in findings if each.remedy]
+        for each in remedies:
+            out.line()
+            out.line(f"{each.name}: {each.remedy}")
+    return 1 if any(each.verdict == "fail" for each in findings) else 0

@@ -1,0 +1,241 @@
+"""Commands about the past; they read the store, whether or not a runtime runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+from cyclopts import App, Parameter
+
+from ...errors import MendelError, NotRunning, StoreError
+from ..client import ControlClient
+from ..units import format_duration
+from ..views import IncidentView
+from .output import Out, Printer
+from .place import SOCKET_NAME, STORE_NAME, Place, state_folder
+
+if TYPE_CHECKING:
+    from ..explain import Explanation
+    from ..store.archive import Archive, IncidentHistory, IncidentSummary
+
+T = TypeVar("T")
+
+incidents = App(name="incidents", help="Look at incidents, past and present.")
+
+
+class UnknownIncident(MendelError):
+    """There is no incident of this name."""
+
+
+def _ask(place: Place, question: Callable[[Archive], Awaitable[T]]) -> T:
+    import asyncio  # As heavy as all else here together, and --help does without.
+
+    from ..store import Archive
+
+    async def ask() -> T:
+        async with Archive(state_folder(place) / STORE_NAME) as archive:
+            return await question(archive)
+
+    return asyncio.run(ask())
+
+
+@incidents.command(name="list")
+def list_incidents(
+    *,
+    last: Annotated[int, Parameter(alias="-n")] = 20,
+    component: str = "",
+    open: bool = False,  # noqa: A002  It is what the option is called.
+    state: Place = None,
+    out: Printer,
+) -> None:
+    """Show incidents, newest first.
+
+    Args:
+        last: at most so many.
+        component: only those of this component.
+        open: only those that are not over.
+    """
+    views = _incidents(state, last, component, only_open=open)
+    if not out.is_text:
+        out.show(views)
+        return
+    if not views:
+        out.note("no incidents")
+        return
+    header = ("INCIDENT", "COMPONENT", "OPENED", "LASTED", "OUTCOME", "ACTIONS", "WHY")
+    out.table(header, [_row(view) for view in views])
+
+
+def _incidents(place: Place, last: int, component: str, *, only_open: bool) -> list[IncidentView]:
+    async def question(archive: Archive) -> Sequence[IncidentSummary]:
+        return await archive.incidents(limit=last, target=component, only_open=only_open)
+
+    try:
+        return [_view(summary) for summary in _ask(place, question)]
+    except StoreError as error:
+        # A runtime whose store is broken still has the newest ones in memory.
+        try:
+            with ControlClient(state_folder(place) / SOCKET_NAME) as runtime:
+                views = runtime.ask("incidents", list[IncidentView], limit=last)
+        except NotRunning:
+            raise error from None
+    return [
+        each
+        for each in views
+        if component in ("", each.target) and not (only_open and each.outcome)
+    ]
+
+
+def _view(summary: IncidentSummary) -> IncidentView:
+    record = summary.record
+    return IncidentView(
+        incident=record.incident,
+        target=record.target,
+        stage=record.stage,
+        outcome=record.outcome,
+        blamed=record.blamed,
+        actions=record.actions,
+        reason=record.reason,
+        opened_utc=summary.opened_utc,
+        changed_utc=summary.changed_utc,
+    )
+
+
+def _row(view: IncidentView) -> tuple[str, ...]:
+    opened = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view.opened_utc))
+    lasted = format_duration(view.changed_utc - view.opened_utc) if view.outcome else ""
+    outcome = view.outcome or f"open: {view.stage.replace('_', ' ')}"
+    return (
+        view.incident,
+        view.target,
+        opened,
+        lasted,
+        outcome,
+        ", ".join(view.actions),
+        view.reason,
+    )
+
+
+@incidents.command(name="show")
+def show_incident(incident: str, *, state: Place = None, out: Printer) -> None:
+    """Show the whole record of an incident: transitions, actions, readings.
+
+    Args:
+        incident: its name, as `mendel incidents list` shows it.
+    """
+    history = _history(state, incident)
+    if not out.is_text:
+        out.show(history)
+        return
+    out.table(
+        ("WHEN", "STAGE", "REASON"),
+        [(_clock(each.utc), each.record.stage, each.record.reason) for each in history.transitions],
+    )
+    if history.actions:
+        out.line()
+        header = ("WHEN", "ACTION", "ON", "ATTEMPT", "OUTCOME", "TOOK", "DETAIL")
+        out.table(header, _action_rows(history))
+    for window in history.windows:
+        out.line()
+        metrics = list(window.metrics)
+        rows = [
+            (
+                f"{time_s - window.times_s[-1]:+.2f}s",
+                *(_value(window.metrics[m][i]) for m in metrics),
+            )
+            for i, time_s in enumerate(window.times_s)
+        ]
+        out.line(f"readings of {window.target}, in seconds before the last one")
+        out.table(("TIME", *metrics), rows)
+
+
+def _action_rows(history: IncidentHistory) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for run in history.actions:
+        outcome = run.outcome
+        rows.append(
+            (
+                _clock(run.started_utc),
+                run.intent.action,
+                run.intent.target,
+                str(run.intent.attempt),
+                outcome.outcome if outcome else "not on record",
+                format_duration(outcome.duration_s) if outcome else "",
+                outcome.detail if outcome else "",
+            )
+        )
+    return rows
+
+
+@incidents.command(name="explain")
+def explain_incident(incident: str, *, state: Place = None, out: Printer) -> None:
+    """Tell in words what was seen, blamed, done and verified.
+
+    Args:
+        incident: its name, as `mendel incidents list` shows it.
+    """
+    from ..explain import explain
+
+    explanation = explain(_history(state, incident))
+    if out.is_text:
+        _tell_explanation(explanation, out)
+    else:
+        out.show(explanation)
+
+
+def _tell_explanation(explanation: Explanation, out: Out) -> None:
+    out.line(out.paint(explanation.headline, "bold"))
+    for part, lines in (
+        ("Seen", explanation.seen),
+        ("Blamed", explanation.blamed),
+        ("Done", explanation.done),
+        ("Verified", explanation.verified),
+    ):
+        out.line()
+        out.line(out.paint(part, "bold"))
+        for line in lines:
+            out.line(f"  {line}")
+
+
+@incidents.command(name="verify")
+def verify_trail(*, state: Place = None, out: Printer) -> int:
+    """Check that nobody has changed the audit trail.
+
+    Returns 1 when its chain is broken.
+    """
+    verified = _ask(state, lambda archive: archive.verify())
+    if not out.is_text:
+        out.show(verified)
+    elif verified.broken_seq is None:
+        out.line(f"the audit trail is intact: {verified.rows} rows, newest hash {verified.head}")
+    else:
+        out.line(
+            f"the audit trail is broken at row {verified.broken_seq}: {verified.reason}; "
+            f"the {verified.rows} rows before it are intact"
+        )
+    return 0 if verified.broken_seq is None else 1
+
+
+def _history(place: Place, incident: str) -> IncidentHistory:
+    async def question(archive: Archive) -> IncidentHistory | list[str]:
+        history = await archive.incident(incident)
+        if history is not None:
+            return history
+        return [each.record.incident for each in await archive.incidents(limit=1000)]
+
+    answer = _ask(place, question)
+    if isinstance(answer, list):
+        from ..kinds import did_you_mean
+
+        help_text = did_you_mean(incident, answer[:5], "the newest ones") or "there are none yet"
+        raise UnknownIncident(f"there is no incident {incident!r}; {help_text}")
+    return answer
+
+
+def _clock(utc: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(utc)) + f".{int(utc % 1 * 1000):03d}"
+
+
+def _value(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"

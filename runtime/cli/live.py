@@ -1,0 +1,176 @@
+"""Commands about a running system."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter, Token
+
+from ..client import ControlClient
+from ..units import format_duration, parse_quantity
+from ..views import AgentView, ComponentView, EventView, SystemView
+from .output import Done, Out, Printer
+from .place import SOCKET_NAME, Place, state_folder
+
+
+def _duration(_: Any, tokens: tuple[Token, ...]) -> float:
+    seconds = parse_quantity(tokens[0].value, "s")
+    if seconds <= 0:
+        raise ValueError("a pause has a length")
+    return seconds
+
+
+def _runtime(place: Place) -> ControlClient:
+    return ControlClient(state_folder(place) / SOCKET_NAME)
+
+
+def status(*, state: Place = None, out: Printer) -> int:
+    """Show how a running system and its components are.
+
+    Returns 1 when a component is sick.
+    """
+    with _runtime(state) as runtime:
+        view = runtime.ask("status", SystemView)
+    if out.is_text:
+        _show_status(view, out)
+    else:
+        out.show(view)
+    return 1 if any(each.status == "sick" for each in view.components) else 0
+
+
+def _show_status(view: SystemView, out: Out) -> None:
+    up = format_duration(view.uptime_s)
+    out.line(f"mendel {view.version} (pid {view.pid}), up {up}, mode {view.mode}, {view.config}")
+    out.line()
+    header = ("  COMPONENT", "KIND", "STATUS", "FOR", "CIRCUIT", "INCIDENT", "WHY")
+    out.table(header, [_component(each, view.mode) for each in view.components])
+    if view.approvals:
+        out.line()
+        out.line("waiting for a person:")
+        for each in view.approvals:
+            out.line(f"  {each.action} on {each.target}: {each.reason}")
+            out.line(f"    say yes with: mendel approve {each.approval}")
+    for warning in view.warnings:
+        out.note(f"warning: {warning}")
+
+
+def _component(view: ComponentView, mode: str) -> tuple[str, ...]:
+    notes = [view.reason] if view.reason else []
+    if view.paused_s > 0:
+        notes.append(f"paused for {format_duration(view.paused_s)} more")
+    if view.mode != mode:
+        notes.append(f"mode {view.mode}")
+    incident = f"{view.incident} {view.stage}".strip()
+    lasting = format_duration(view.for_s)
+    return (view.name, view.kind, view.status, lasting, view.circuit, incident, "; ".join(notes))
+
+
+def events(
+    *,
+    follow: Annotated[bool, Parameter(alias="-f")] = False,
+    pattern: str = ">",
+    last: Annotated[int, Parameter(alias="-n")] = 20,
+    every: bool = False,
+    state: Place = None,
+    out: Printer,
+) -> None:
+    """Show what has happened in a running system, and with -f what happens.
+
+    Args:
+        follow: go on until interrupted.
+        pattern: only subjects that match, such as `*.*.cart` or `incident.>`.
+        last: begin with so many past events, at most 1000.
+        every: also those that only matter to agents.
+    """
+    with _runtime(state) as runtime:
+        for event in runtime.events(pattern=pattern, limit=last, follow=follow):
+            if not out.is_text:
+                # A stream has no end that a document could have.
+                Out("jsonl").show(event)
+            elif event.text or every:
+                out.line(_event(event, out))
+
+
+def _event(event: EventView, out: Out) -> str:
+    local = time.strftime("%H:%M:%S", time.localtime(event.utc))
+    moment = out.paint(f"{local}.{int(event.utc % 1 * 1000):03d}", "dim")
+    fields = " ".join(f"{key}={value}" for key, value in event.message.items())
+    return f"{moment}  {event.text or f'{event.type} {fields}'}"
+
+
+def pause(
+    component: str,
+    *,
+    for_s: Annotated[float, Parameter(name="--for", converter=_duration)],
+    reason: str = "",
+    state: Place = None,
+    out: Printer,
+) -> None:
+    """Keep hands off a component for a while.
+
+    Args:
+        component: its name, or `*` for all of them.
+        for_s: how long, such as 10m.
+        reason: why; it is kept with the record.
+    """
+    with _runtime(state) as runtime:
+        runtime.wish("pause", target=component, for_s=for_s, reason=reason)
+    _tell(out, f"{component} is paused for {format_duration(for_s)}")
+
+
+def resume(component: str, *, state: Place = None, out: Printer) -> None:
+    """End a pause, and take up again what was handed to a person.
+
+    Args:
+        component: its name, or `*` for all of them.
+    """
+    with _runtime(state) as runtime:
+        runtime.wish("resume", target=component)
+    _tell(out, f"{component} is resumed")
+
+
+def approve(approval: str, *, state: Place = None, out: Printer) -> None:
+    """Let an action run that waits for it.
+
+    Args:
+        approval: its identifier, as `mendel status` shows it.
+    """
+    with _runtime(state) as runtime:
+        runtime.wish("approve", approval=approval)
+    _tell(out, f"{approval} is approved")
+
+
+def stop(*, state: Place = None, out: Printer) -> None:
+    """Stop a running system; managed processes end with it unless they are detached."""
+    with _runtime(state) as runtime:
+        runtime.wish("stop")
+    _tell(out, "mendel is stopping")
+
+
+agents = App(name="agents", help="Look at the agents of a running system.")
+
+
+@agents.command(name="list")
+def list_agents(*, state: Place = None, out: Printer) -> None:
+    """Show every agent: state, mailbox, restarts, last error."""
+    with _runtime(state) as runtime:
+        views = runtime.ask("agents", list[AgentView])
+    if not out.is_text:
+        out.show(views)
+        return
+    header = ("AGENT", "KIND", "STATE", "RESTARTS", "WAITING", "HANDLED", "DROPPED", "LAST ERROR")
+    out.table(header, [_agent(each) for each in views])
+
+
+def _agent(view: AgentView) -> tuple[str, ...]:
+    waiting = f"{view.depth} ({format_duration(view.age_s)})" if view.depth else "0"
+    counts = (str(view.restarts), waiting, str(view.handled), str(view.dropped))
+    return (view.name, view.kind, view.state, *counts, view.error)
+
+
+def _tell(out: Out, done: str) -> None:
+    if out.is_text:
+        out.line(done)
+    else:
+        out.show(Done(done))
