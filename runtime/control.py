@@ -374,7 +374,7 @@ def _listen(path: Path) -> socket.socket:
             f"the path of the control socket is longer than {SOCKET_PATH_BYTES} bytes: {path}",
             "set runtime.state to a shorter path",
         )
-    _clear(path)
+    clear_socket(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # The file is private from its first moment on; what other threads make meanwhile is, too.
     umask = os.umask(0o177)
@@ -393,8 +393,11 @@ def _listen(path: Path) -> socket.socket:
     return listener
 
 
-def _clear(path: Path) -> None:
+def clear_socket(path: Path) -> None:
     """Remove the socket of a process that is gone.
+
+    A runtime does this before it touches anything of the world, so that a second one in the same
+    state folder is refused in time.
 
     Raises:
         EnvironmentProblem: somebody still listens there, or it is no socket.
