@@ -25,17 +25,17 @@ import msgspec
 from msgspec import Struct
 
 from ..bus.consumers import is_async
+from ..bus.local import LocalBus
 from ..bus.mailbox import Overflow
 from ..bus.messages import Message, Reconfigure, Reconfigured, RecoveryProposed
 from ..bus.routes import Key
 from ..core.effects import CancelTimer, Consult, Effect, Publish, Record, StartTimer
-from .timers import Timer
+from .life import Life
+from .ports import Journal
+from .timers import Timer as Timer
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as TypeVarWithDefault
-
-    from .ports import Journal
-    from .seat import Seat
 
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
@@ -49,7 +49,8 @@ if TYPE_CHECKING:
 else:
     C = TypeVar("C", bound=AgentConfig)
 
-H = TypeVar("H", bound=Callable[[Any, Any], Any])
+M = TypeVar("M", bound=Message)
+R = TypeVar("R")
 
 
 class Wish(NamedTuple):
@@ -78,13 +79,13 @@ class Handler(NamedTuple):
 
 
 def on(
-    message_type: type[Message],
+    message_type: type[M],
     *,
     subject: str = "",
     overflow: Overflow = Overflow.BLOCK,
     queue: str = "",
     key: Key | None = None,
-) -> Callable[[H], H]:
+) -> Callable[[Callable[[Any, M], R]], Callable[[Any, Any], R]]:
     """Let a method of an agent handle the messages of one type, and of its subclasses.
 
     The method may be asynchronous or not; a message that it returns answers a request.
@@ -98,7 +99,7 @@ def on(
         key: for ``Overflow.LATEST``: what makes a message replace another, given its envelope.
     """
 
-    def mark(method: H) -> H:
+    def mark(method: Callable[[Any, M], R]) -> Callable[[Any, Any], R]:
         wishes = (*getattr(method, "__wishes__", ()), wish)
         method.__wishes__ = wishes  # type: ignore[attr-defined]  # A note on the function.
         return method
@@ -115,14 +116,15 @@ class Agent(Generic[C]):
     Attributes:
         name: how it is addressed, unique in a system; the class name in kebab-case unless given.
         config: how it is tuned; changes only as a whole, by `reconfigure`.
+        handlers: which method handles which type of message.
     """
 
     Config: ClassVar[type[AgentConfig]] = AgentConfig
     name: str = "agent"
     handlers: ClassVar[Mapping[type[Message], Handler]] = {}
 
-    _found: ClassVar[dict[type[Message], Handler | None]]
-    _seat: Seat[C]
+    __found: ClassVar[dict[type[Message], Handler | None]]
+    __life: Life
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -131,7 +133,7 @@ class Agent(Generic[C]):
         if "Config" not in cls.__dict__:
             _adopt_config(cls)
         cls.handlers = _handlers_of(cls)
-        cls._found = {}
+        cls.__found = {}
 
     def __init__(self, config: C | None = None) -> None:
         self.config: C = self.Config() if config is None else config  # type: ignore[assignment]
@@ -157,24 +159,29 @@ class Agent(Generic[C]):
     # --- what it may do -----------------------------------------------------------------------
 
     @property
-    def now_s(self) -> float:
-        """Loop time in seconds; the only time that decisions use."""
-        return self._seat.now_s
+    def bus(self) -> LocalBus:
+        """Where it lives; `publish` and `request` here add who sends, and why."""
+        return self.__life.bus
 
     @property
     def journal(self) -> Journal:
         """Memory that outlives this life."""
-        journal = self._seat.journal
+        journal = self.__life.journal
         assert journal is not None, f"{self.name} was given no journal"
         return journal
+
+    @property
+    def now_s(self) -> float:
+        """Loop time in seconds; the only time that decisions use."""
+        return self.__life.bus.now_s
 
     def publish(self, message: Message, *, subject: str | None = None) -> Awaitable[None]:
         """Send a message to all who listen; caused by the message in hand.
 
         It has been taken when the call returns; awaiting only waits for room.
         """
-        seat = self._seat
-        return seat.bus.publish(message, cause=seat.cause(), subject=subject, sender=seat.name)
+        life = self.__life
+        return life.bus.publish(message, cause=life.cause(), subject=subject, sender=life.name)
 
     async def request(
         self, message: Message, *, timeout_s: float, subject: str | None = None
@@ -183,18 +190,18 @@ class Agent(Generic[C]):
 
         While a handler waits, the agent handles nothing else; `spawn` what may take long.
         """
-        seat = self._seat
-        return await seat.bus.request(
-            message, timeout_s=timeout_s, cause=seat.cause(), subject=subject, sender=seat.name
+        life = self.__life
+        return await life.bus.request(
+            message, timeout_s=timeout_s, cause=life.cause(), subject=subject, sender=life.name
         )
 
     async def request_all(
         self, message: Message, *, timeout_s: float, subject: str | None = None
     ) -> list[Message]:
         """Send a message and collect the answers, as `LocalBus.request_all` does."""
-        seat = self._seat
-        return await seat.bus.request_all(
-            message, timeout_s=timeout_s, cause=seat.cause(), subject=subject, sender=seat.name
+        life = self.__life
+        return await life.bus.request_all(
+            message, timeout_s=timeout_s, cause=life.cause(), subject=subject, sender=life.name
         )
 
     async def perform(self, effects: Iterable[Effect]) -> None:
@@ -203,24 +210,24 @@ class Agent(Generic[C]):
         Everything is done before the first await, so that a life that ends here leaves no list
         half-done; then the agent waits until there is room for what it has sent.
         """
-        rooms = [room for effect in effects if (room := self._carry_out(effect)) is not None]
-        for room in rooms:
-            await room
+        waits = [wait for effect in effects if (wait := self.__carry_out(effect)) is not None]
+        for wait in waits:
+            await wait
 
     def start_timer(self, name: str, due_s: float, key: str = "") -> None:
         """Have `on_timer` called at a loop time; a timer of the same name and key is replaced."""
-        self._seat.timers.start(name, key, due_s)
+        self.__life.timers.start(name, key, due_s)
 
     def cancel_timer(self, name: str, key: str = "") -> None:
         """Forget a timer; one that does not exist is no error."""
-        self._seat.timers.cancel(name, key)
+        self.__life.timers.cancel(name, key)
 
     def spawn(self, work: Coroutine[Any, Any, None], name: str = "") -> Task[None]:
         """Run something beside the mailbox, for as long as this life lasts.
 
         When it raises, the agent crashes; when the agent stops, it is cancelled.
         """
-        return self._seat.spawn(work, name)
+        return self.__life.spawn(work, name)
 
     def reconfigure(self, settings: Mapping[str, Any]) -> Reconfigured:
         """Change fields of the config, all or none; what is wrong with them is the answer's reason.
@@ -240,36 +247,36 @@ class Agent(Generic[C]):
             raise
         return Reconfigured(agent=self.name, accepted=True)
 
-    # --- how it is driven ---------------------------------------------------------------------
+    # --- how it is driven; private names are mangled, so that no subclass meets them -----------
 
-    def take_seat(self, seat: Seat[C]) -> None:
-        """Be told where to live; called by the seat, once."""
-        self._seat = seat
-        self.name = seat.name
+    def begin(self, life: Life) -> None:
+        """Be told that a life begins; called by the seat, once."""
+        self.__life = life
+        self.name = life.name
 
     @classmethod
     def handler_of(cls, message_type: type[Message]) -> Handler | None:
         """Who handles messages of a type: the method of the type itself or its nearest base."""
-        if message_type not in cls._found:
+        if message_type not in cls.__found:
             kinds = (kind for kind in message_type.__mro__ if kind in cls.handlers)
             kind = next(kinds, None)
-            cls._found[message_type] = cls.handlers[kind] if kind is not None else None
-        return cls._found[message_type]
+            cls.__found[message_type] = cls.handlers[kind] if kind is not None else None
+        return cls.__found[message_type]
 
     @on(Reconfigure, subject="system.reconfigure.{name}")
-    async def _on_reconfigure(self, wish: Reconfigure) -> Reconfigured | None:
+    async def __on_reconfigure(self, wish: Reconfigure) -> Reconfigured | None:
         outcome = self.reconfigure(wish.settings)
-        in_hand = self._seat.in_hand
+        in_hand = self.__life.in_hand
         if in_hand is not None and in_hand.reply:
             return outcome
         await self.publish(outcome)
         return None
 
-    async def _on_ring(self, timer: Timer) -> None:
-        if self._seat.timers.take(timer):
+    async def __on_ring(self, timer: Timer) -> None:
+        if self.__life.timers.take(timer):
             await self.on_timer(timer)
 
-    def _carry_out(self, effect: Effect) -> Awaitable[None] | None:
+    def __carry_out(self, effect: Effect) -> Awaitable[None] | None:
         match effect:
             case Publish(message):
                 return self.publish(message)
@@ -278,9 +285,9 @@ class Agent(Generic[C]):
             case Consult(proposal):
                 self.consult(proposal)
             case StartTimer(name, key, due_s):
-                self._seat.timers.start(name, key, due_s)
+                self.__life.timers.start(name, key, due_s)
             case CancelTimer(name, key):
-                self._seat.timers.cancel(name, key)
+                self.__life.timers.cancel(name, key)
             case _:
                 assert_never(effect)
         return None
@@ -305,14 +312,14 @@ def convert_config(
 
 
 def _adopt_config(cls: type[Agent[Any]]) -> None:
-    for base in getattr(cls, "__orig_bases__", ()):
+    for base in cls.__dict__.get("__orig_bases__", ()):
         for argument in get_args(base):
             if isinstance(argument, type) and issubclass(argument, AgentConfig):
                 cls.Config = argument
 
 
 def _handlers_of(cls: type[Agent[Any]]) -> dict[type[Message], Handler]:
-    found: dict[type[Message], tuple[str, Wish | None]] = {Timer: ("_on_ring", None)}
+    found: dict[type[Message], tuple[str, Wish | None]] = {Timer: ("_Agent__on_ring", None)}
     for base in reversed(cls.__mro__):
         own: dict[type[Message], str] = {}
         for method, attribute in vars(base).items():

@@ -21,11 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
-from contextvars import ContextVar, copy_context
-from typing import Any, Generic
-
-from msgspec import structs
+from typing import Generic
 
 from ..bus.asks import current_actor
 from ..bus.consumers import BATCH, describe
@@ -35,6 +31,7 @@ from ..bus.local import LocalBus
 from ..bus.mailbox import DEFAULT_CAPACITY
 from ..bus.messages import Message
 from .agent import Agent, C, convert_config
+from .life import Life
 from .ports import Journal
 from .timers import Timer, Timers
 
@@ -42,9 +39,6 @@ _log = logging.getLogger("mendel.agents")
 
 # A message that crashes its agent once may have met a bad moment; twice, and it is the message.
 CRASHES_UNTIL_POISON = 2
-
-# What a spawned task was spawned for.
-_spawned_by: ContextVar[Envelope | None] = ContextVar("spawned_by", default=None)
 
 
 class Seat(Generic[C]):
@@ -58,8 +52,8 @@ class Seat(Generic[C]):
         mailbox: what waits for it.
         config: what the next life should be made with; follows `Agent.reconfigure`.
         journal: its memory, if it has one.
+        timers: those of the agent; they ring through the mailbox.
         crashes: errors so far by id of the message that was in hand; only of those that wait.
-        in_hand: the message that is being handled.
     """
 
     def __init__(
@@ -77,30 +71,15 @@ class Seat(Generic[C]):
         self.bus = bus
         self.config: C = convert_config(agent_class, {}) if config is None else config
         self.journal = journal
+        self._loop = asyncio.get_running_loop()
         self.crashes: dict[int, int] = {}
-        self.in_hand: Envelope | None = None
+        self.timers = Timers(self._loop, self._ring)
         self._agent_class = agent_class
         self._stop_s = stop_s
         self._stopping = False
-        self._life: asyncio.Task[Any] | None = None
-        self._children: set[asyncio.Task[None]] = set()
-        self._failure: BaseException | None = None
-        self._timers: Timers | None = None
-        self._loop = asyncio.get_running_loop()
+        self._is_alive = False
         self.mailbox = bus.mailbox(self.name, capacity)
         self._subscribe()
-
-    @property
-    def now_s(self) -> float:
-        """Loop time."""
-        return self._loop.time()
-
-    @property
-    def timers(self) -> Timers:
-        """Timers of the agent; made when first needed, since most agents have none."""
-        if self._timers is None:
-            self._timers = Timers(self._loop, self._ring)
-        return self._timers
 
     # --- one life -----------------------------------------------------------------------------
 
@@ -110,25 +89,25 @@ class Seat(Generic[C]):
         Raises:
             Exception: whatever crashed the agent, out of a handler, a hook or a spawned task.
         """
-        assert self._life is None, f"{self.name} lives already"
-        agent.take_seat(self)
-        self._life = asyncio.current_task()
+        assert not self._is_alive, f"{self.name} lives already"
+        self._is_alive = True
         self._stopping = False
-        self._failure = None
+        life = Life(self.name, self.bus, self.mailbox, self.timers, self.journal)
+        agent.begin(life)
         actor = current_actor.set(self.mailbox)
         try:
             await agent.on_start()
-            await self._live(agent)
+            await self._live(agent, life)
         except asyncio.CancelledError:
-            self._raise_failure()
+            life.raise_failure()
             raise
         finally:
-            self._life = None
             self.config = agent.config
             try:
-                await self._wind_down(agent)
+                await self._wind_down(agent, life)
             finally:
                 current_actor.reset(actor)
+                self._is_alive = False
                 self.mailbox.rest()
 
     def stop(self) -> None:
@@ -138,11 +117,10 @@ class Seat(Generic[C]):
 
     def close(self) -> None:
         """Give the place up for good: no more timers, and what waits becomes dead letters."""
-        if self._timers is not None:
-            self._timers.clear()
+        self.timers.clear()
         self.bus.discard(self.mailbox)
 
-    async def _live(self, agent: Agent[C]) -> None:
+    async def _live(self, agent: Agent[C], life: Life) -> None:
         mailbox = self.mailbox
         handled = 0
         while not self._stopping:
@@ -155,15 +133,16 @@ class Seat(Generic[C]):
             if handler is None:
                 self._refuse(envelope)
                 continue
-            self.in_hand = envelope
+            life.in_hand = envelope
             try:
                 answer = handler.function(agent, envelope.message)
                 if handler.is_async:
                     answer = await answer
             except BaseException as error:
+                life.in_hand = None
                 self._put_back(envelope, error)
                 raise
-            self.in_hand = None
+            life.in_hand = None
             self._handled(envelope, answer)
             handled += 1
             if handled == BATCH:
@@ -183,7 +162,6 @@ class Seat(Generic[C]):
         self.mailbox.drop(envelope, DeadReason.NO_HANDLER, detail)
 
     def _put_back(self, envelope: Envelope, error: BaseException) -> None:
-        self.in_hand = None
         if isinstance(error, Exception):  # A cancellation is not the message's fault.
             crashes = self.crashes[envelope.id] = self.crashes.get(envelope.id, 0) + 1
             if crashes >= CRASHES_UNTIL_POISON:
@@ -194,54 +172,14 @@ class Seat(Generic[C]):
             self.timers.restore(envelope.message)
         self.mailbox.put_back(envelope)
 
-    async def _wind_down(self, agent: Agent[C]) -> None:
-        """End the tasks of a life and let it tidy up, each in bounded time."""
-        for child in self._children:
-            child.cancel()
-        if self._children:
-            await asyncio.wait(self._children, timeout=self._stop_s)
+    async def _wind_down(self, agent: Agent[C], life: Life) -> None:
+        """End the tasks of a life and let the agent tidy up, each in bounded time."""
+        await life.end(self._stop_s)
         try:
             async with asyncio.timeout(self._stop_s):
                 await agent.on_stop()
         except Exception as error:  # noqa: BLE001  # It must not hide what ended the life.
             _log.error("agent %s did not stop cleanly: %s", self.name, describe(error))
-
-    # --- what the agent uses ------------------------------------------------------------------
-
-    def cause(self) -> Envelope | None:
-        """What the running code is about: the message in hand, or what its task was spawned for."""
-        if current_actor.get() is self.mailbox:
-            return self.in_hand
-        return _spawned_by.get()
-
-    def spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run something for as long as this life lasts; see `Agent.spawn`."""
-        context = copy_context()
-        cause = self.cause()
-        if cause is not None:  # It joins the trace, but nobody waits for what it does.
-            cause = structs.replace(cause, reply=False, deadline_s=None, asking=())
-        context.run(_spawned_by.set, cause)
-        context.run(current_actor.set, None)
-        child = self._loop.create_task(work, name=f"{self.name}: {name}", context=context)
-        self._children.add(child)
-        child.add_done_callback(self._child_ended)
-        return child
-
-    def _child_ended(self, child: asyncio.Task[None]) -> None:
-        self._children.discard(child)
-        error = None if child.cancelled() else child.exception()
-        if error is None:
-            return
-        if self._life is None:  # The life is over; this came of tidying up.
-            _log.error("a task of agent %s failed at its end: %s", self.name, describe(error))
-        elif self._failure is None:
-            self._failure = error
-            self._life.cancel()
-
-    def _raise_failure(self) -> None:
-        """Raise what a child failed with, if that and nobody else has cancelled the life."""
-        if self._failure is not None and self._life is not None and not self._life.uncancel():
-            raise self._failure from None
 
     def _ring(self, timer: Timer) -> None:
         self.bus.post(self.mailbox, timer)

@@ -33,10 +33,13 @@ class Timers:
     meanwhile, `take` says so, so that a core never hears of a timer that it has given up.
     """
 
+    __slots__ = ("_alarms", "_loop", "_ring", "_set")
+
     def __init__(self, loop: AbstractEventLoop, ring: Callable[[Timer], None]) -> None:
         self._set: dict[tuple[str, str], Timer] = {}
         self._ring = ring
-        self._alarms: Alarms[tuple[str, str]] = Alarms(loop, self._rang)
+        self._loop = loop
+        self._alarms: Alarms[tuple[str, str]] | None = None  # Most agents have no timer.
 
     def __len__(self) -> int:
         return len(self._set)
@@ -44,12 +47,14 @@ class Timers:
     def start(self, name: str, key: str, due_s: float) -> None:
         """Ring at a loop time; an earlier timer of the same name and key is replaced."""
         self._set[name, key] = Timer(name=name, key=key, due_s=due_s)
+        if self._alarms is None:
+            self._alarms = Alarms(self._loop, self._rang)
         self._alarms.set((name, key), due_s)
 
     def cancel(self, name: str, key: str) -> None:
         """Forget a timer, even one that has rung and waits for its turn."""
-        self._set.pop((name, key), None)
-        self._alarms.cancel((name, key))
+        if self._set.pop((name, key), None) is not None and self._alarms is not None:
+            self._alarms.cancel((name, key))
 
     def take(self, timer: Timer) -> bool:
         """Whether a timer that has rung is still wanted; it is used up by that."""
@@ -65,7 +70,8 @@ class Timers:
     def clear(self) -> None:
         """Forget all timers."""
         self._set.clear()
-        self._alarms.clear()
+        if self._alarms is not None:
+            self._alarms.clear()
 
     def _rang(self, place: tuple[str, str]) -> None:
         self._ring(self._set[place])

@@ -175,7 +175,7 @@ class Asks:
 
     def _dealt_with(self, envelope: Envelope, receiver: Mailbox) -> Ask | None:
         ask = self._asks.get(envelope.id)
-        if ask is None or receiver not in ask.waiting_for:
+        if ask is None or ask.done.done() or receiver not in ask.waiting_for:
             return None
         ask.waiting_for.remove(receiver)
         return ask

@@ -108,6 +108,11 @@ class LocalBus:
     ) -> None:
         await self.close(0.0 if error else 1.0)
 
+    @property
+    def now_s(self) -> float:
+        """Loop time in seconds."""
+        return self._time()
+
     # --- sending ------------------------------------------------------------------------------
 
     def publish(
@@ -375,6 +380,14 @@ class LocalBus:
         return self._routes.subscribe(
             pattern, mailbox, queue=queue, overflow=overflow, key=key, end=self._unsubscribe
         )
+
+    def has_subscribers(self, subject: str) -> bool:
+        """Whether a message to this subject would reach anybody.
+
+        Raises:
+            SubjectError: the subject is not well formed.
+        """
+        return self._routes.find(subject).is_heard
 
     def discard(self, mailbox: Mailbox) -> None:
         """Let a mailbox hear nothing more; what waits in it becomes dead letters (``closed``)."""

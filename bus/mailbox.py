@@ -97,6 +97,7 @@ class Mailbox:
     Attributes:
         name: whose mailbox, in statistics, logs and ask cycles.
         capacity: bound of the user lane.
+        parked_limit: how many messages beyond the bound may have their senders waiting.
         idle: whether its consumer has nothing in hand, so that the next message must wake it.
         on_wake: called when a message comes to an idle mailbox, instead of resolving `arrival`.
         closed: whether nothing will come any more, so that the consumer may end.
@@ -111,7 +112,6 @@ class Mailbox:
         "_lane",
         "_loop",
         "_parked",
-        "_parked_limit",
         "_system",
         "_waiter",
         "capacity",
@@ -121,6 +121,7 @@ class Mailbox:
         "idle",
         "name",
         "on_wake",
+        "parked_limit",
         "taken",
     )
 
@@ -145,7 +146,7 @@ class Mailbox:
         self.dropped: dict[DeadReason, int] = {}
         self._loop = loop
         self._bury = bury
-        self._parked_limit = parked_limit
+        self.parked_limit = parked_limit
         self._lane: deque[Envelope | _Slot] = deque()
         self._system: deque[Envelope] | None = None  # Most mailboxes never need one: 600 bytes.
         self._parked: deque[Future[None]] | None = None
@@ -234,7 +235,7 @@ class Mailbox:
     def _park(self, envelope: Envelope) -> Future[None] | None:
         if self._parked is None:
             self._parked = deque()
-        if len(self._parked) >= self._parked_limit:
+        if len(self._parked) >= self.parked_limit:
             self.drop(envelope, DeadReason.PARKED_FULL, f"{len(self._parked)} wait for room")
             return None
         room: Future[None] = self._loop.create_future()

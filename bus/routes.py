@@ -146,6 +146,11 @@ class Route:
             receivers.setdefault(member.mailbox, member)
         return list(receivers.values())
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody gets its messages."""
+        return bool(self._direct or self._groups)
+
     def put_of(self, subscription: Subscription) -> Put:
         """What delivers a message of this route to a subscription."""
         return subscription.mailbox.put_system if self._system else subscription.put

@@ -396,6 +396,9 @@ def _listen(path: Path) -> socket.socket:
 def clear_socket(path: Path) -> None:
     """Remove the socket of a process that is gone.
 
+    A runtime does this before it touches anything of the world, so that a second one in the same
+    state folder is refused in time.
+
     Raises:
         EnvironmentProblem: somebody still listens there, or it is no socket.
     """

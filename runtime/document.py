@@ -70,6 +70,11 @@ class Document:
             self._refuse("arrays or tables are nested too deeply")
         self._overridden: dict[Path, Source] = {}
 
+    @property
+    def text(self) -> str:
+        """The whole text as it was written, without secrets and overrides."""
+        return "\n".join(redact(line) for line in self._lines)
+
     def where(self, path: Path) -> Source:
         """Where the value at a path was written, or the nearest table around it."""
         for length in range(len(path), 0, -1):

@@ -46,6 +46,13 @@ class TestWhere:
         assert document.where(("password",)).excerpt == "password = ***"
 
 
+def test_the_text_is_kept_without_secrets() -> None:
+    document = Document('a = 1\ntoken = "abc"\n', "m.toml")
+    document.override(["a"], "2", "env")
+
+    assert document.text == "a = 1\ntoken = ***\n"
+
+
 class TestSyntaxErrors:
     @pytest.mark.parametrize(
         ("text", "line", "message", "suggestion"),
