@@ -59,7 +59,6 @@ class Document:
 
     def __init__(self, text: str, name: str) -> None:
         self.name = name
-        self.text = text
         self._lines = text.split("\n")
         try:
             self.tree: dict[str, Any] = tomllib.loads(text)
