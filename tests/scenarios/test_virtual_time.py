@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
+import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from typing import IO
 
 import anyio
 import anyio.to_thread
@@ -219,6 +221,20 @@ class TestWorldOutside:
             return answered, now_s()
 
         assert run(main()) == (b"HELLO\n", 7.0)
+
+    def test_bytes_from_outside_arrive_when_there_is_nothing_else_to_do(self) -> None:
+        async def main(pipe: IO[bytes]) -> tuple[bytes, float]:
+            reader = asyncio.StreamReader()
+            transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(reader), pipe
+            )
+            line = await reader.readline()
+            transport.close()
+            return line, now_s()
+
+        with subprocess.Popen(["sh", "-c", "sleep 0.05; echo hi"], stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            assert run(main(child.stdout)) == (b"hi\n", 0.0)
 
     @pytest.mark.parametrize(
         ("outside", "named"),
