@@ -62,7 +62,7 @@ class TestExec:
         result = await run_one(ActionSpec(exec=("sh", "-c", script), timeout_s=0.1))
 
         assert not result.succeeded
-        assert result.detail.startswith("no end within 0.1")
+        assert result.detail.startswith("no end within 0.1 s")
         assert living("sleep 94") == []
 
     async def test_a_cancellation_kills_grandchildren_too(

@@ -53,11 +53,13 @@ class TestEnd:
         assert await child.end(patience_s=5.0)
         assert child.ended.result() == -signal.SIGTERM
 
-    async def test_workers_may_finish_after_their_master(self, tmp_path: Path, until: Make) -> None:
+    async def test_workers_may_finish_after_their_master(
+        self, tmp_path: Path, until: Make, living: Make
+    ) -> None:
         # The master ends at once, its worker takes a moment to put things away.
-        worker = "trap 'sleep 0.1; echo kept > done; exit' TERM; echo > ready; sleep 600 & wait"
-        child = start("sh", "-c", f'sh -c "{worker}" & exec sleep 600', cwd=tmp_path)
-        await until(lambda: (tmp_path / "ready").exists())
+        worker = "trap 'sleep 0.1; echo kept > done; exit' TERM; sleep 861 & wait"
+        child = start("sh", "-c", f'sh -c "{worker}" & exec sleep 862', cwd=tmp_path)
+        await until(lambda: len(living("sleep 86")) == 3)
 
         assert await child.end(patience_s=5.0)
         assert (tmp_path / "done").read_text() == "kept\n"

@@ -81,7 +81,7 @@ class TestExecProbe:
         sample = await probe.read()
 
         assert sample.metrics["ok"] == 0.0
-        assert sample.detail.startswith("no end within 0.1")
+        assert sample.detail.startswith("no end within 0.1 s")
         assert living("sleep 71") == []
 
     async def test_what_it_leaves_in_the_background_is_ended(

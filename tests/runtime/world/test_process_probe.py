@@ -17,15 +17,17 @@ Make = Callable[..., Any]  # A fixture that makes what a test needs.
 
 
 class TestManaged:
-    async def test_a_running_process_is_measured(self, a_world: Make, a_service: Make) -> None:
+    async def test_a_running_process_is_measured(
+        self, a_world: Make, a_service: Make, until: Make
+    ) -> None:
         async with a_world(a_service()) as world:
             probe = world.probes[0]
             first, second = probe.read(), probe.read()
+            await until(lambda: probe.read().metrics["memory_bytes"] > 100_000)
 
         assert set(first.metrics) == {"alive", "stopped", "memory_bytes", "descriptors"}
         assert set(second.metrics) - set(first.metrics) == {"cpu_share"}
         assert (second.metrics["alive"], second.metrics["stopped"]) == (1.0, 0.0)
-        assert second.metrics["memory_bytes"] > 100_000
         assert second.metrics["descriptors"] == 3.0  # Input, output, errors: none of ours leaked.
 
     async def test_children_count(
