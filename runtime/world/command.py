@@ -25,7 +25,7 @@ class Finished(Struct, frozen=True):
     Attributes:
         status: exit status, negative for a signal; None when it was killed for taking too long.
         output: the last of what it printed, normal output and errors together.
-        duration_s: how long it ran.
+        duration_s: how long it ran; what it was given when it was killed for taking too long.
     """
 
     status: int | None
@@ -65,8 +65,7 @@ async def run_command(
     Raises:
         EnvironmentProblem: it cannot be started.
     """
-    loop = asyncio.get_running_loop()
-    with _Tail(loop) as tail:
+    with _Tail(asyncio.get_running_loop()) as tail:
         child = tail.spawn(command, cwd, env)
         try:
             status = await _wait(child, timeout_s)
@@ -75,7 +74,8 @@ async def run_command(
         except asyncio.CancelledError:
             child.signal(signal.SIGKILL)
             raise
-        return Finished(status, tail.text(), loop.time() - child.started_s)
+        duration_s = timeout_s if status is None else child.ended_s - child.started_s
+        return Finished(status, tail.text(), duration_s)
 
 
 def describe_status(status: int) -> str:

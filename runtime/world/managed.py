@@ -68,7 +68,9 @@ class ManagedProcess:
         """Why it does not run, in words; empty while it runs."""
         if self._problem or self._child is None:
             return self._problem
-        return _describe_end(self._child) if self._child.ended.done() else ""
+        if self._child.ended.done():
+            return _describe_end(self._child)
+        return "" if self._child.is_alive else "has just ended"
 
     async def take_over_or_start(self) -> None:
         """Find the process of a former mendel, or start one.
@@ -84,7 +86,8 @@ class ManagedProcess:
                 self._problem = ""
                 self._ledger.put(self.name, replace(entry, pid=found.pid, born=found.born))
             else:
-                await self._restart()
+                await self._end(self.spec.stop_s)
+                self._launch()
 
     async def start(self) -> str:
         """Start it unless it runs; says what was done.
@@ -96,7 +99,8 @@ class ManagedProcess:
             running = self.identity
             if running is not None:
                 return f"already runs as process {running.pid}"
-            return f"started process {(await self._restart()).pid}"
+            await self._end(self.spec.stop_s)
+            return f"started process {self._launch().pid}"
 
     async def restart(self) -> str:
         """End it if it runs, and start it; says what was done.
@@ -105,9 +109,10 @@ class ManagedProcess:
             EnvironmentProblem: it cannot be started, or the old one did not end.
         """
         async with self._changing:
-            former = f"process {self.identity.pid}" if self.identity else self.detail
-            fresh = await self._restart()
-            return f"started process {fresh.pid} (before: {former})"
+            running = self.identity
+            await self._end(self.spec.stop_s)
+            former = f"process {running.pid}" if running else self.detail
+            return f"started process {self._launch().pid} (before: {former})"
 
     async def stop(self) -> str:
         """End it if it runs; says what was done.
@@ -155,11 +160,14 @@ class ManagedProcess:
         left = [each for each in marked(MARKER, entry.marker) if each in group]
         return Child(recorded, others=left)
 
-    async def _restart(self) -> Identity:
-        await self._end(self.spec.stop_s)
+    def _launch(self) -> Identity:
+        """Start it and write it down; as nothing is awaited, no cancellation leaves it half done.
+
+        Raises:
+            EnvironmentProblem: it cannot be started.
+        """
         if self._is_leaving:
             raise EnvironmentProblem(f"{self.name!r} is not started: mendel stops")
-        # Between here and the end nothing is awaited: a cancellation cannot leave a half start.
         marker = uuid.uuid4().hex
         self._note_start(marker, None)
         try:

@@ -71,7 +71,7 @@ def managed(process: ManagedProcess) -> Callable[[], tuple[Identity | None, str]
     """Make a function that finds the process that mendel runs for a component."""
 
     def find() -> tuple[Identity | None, str]:
-        return process.identity, process.detail or "has just ended"
+        return process.identity, process.detail
 
     return find
 

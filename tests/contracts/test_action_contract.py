@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -11,6 +12,8 @@ from mendel.agents.ports import Action, ActionResult, IntentStatus
 from mendel.core.records import IntentRecord
 from mendel.runtime.specs import ActionSpec, ComponentSpec, ProcessSpec, Secret
 from mendel.runtime.world import RealWorld
+
+Make = Callable[..., Any]  # A fixture that makes what a test needs.
 
 # An action that works and one that does not, of each kind; {ok} and {mute} are local servers.
 WORKING = {
@@ -44,7 +47,7 @@ async def be_mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
 
 
 @pytest.fixture
-async def an_action(tmp_path: Path) -> AsyncIterator[Callable[..., Action]]:
+async def an_action(tmp_path: Path) -> AsyncIterator[Make]:
     """Make an action in a world that is entered."""
     ok = await asyncio.start_server(serve_http, "127.0.0.1", 0)
     mute = await asyncio.start_server(be_mute, "127.0.0.1", 0)
@@ -85,7 +88,7 @@ def an_intent(action: Action, target: str = "cart") -> IntentRecord:
 
 @pytest.mark.parametrize("ways", WORKING.values(), ids=WORKING)
 class TestWorking:
-    async def test_it_says_what_it_is(self, an_action, ways):
+    async def test_it_says_what_it_is(self, an_action: Make, ways: dict[str, object]) -> None:
         action = await an_action(ways)
 
         assert (action.name, action.timeout_s, action.settle_s, action.undo) == (
@@ -96,7 +99,9 @@ class TestWorking:
         )
         assert isinstance(action.disruptive, bool)
 
-    async def test_it_succeeds_in_words_of_one_line(self, an_action, ways):
+    async def test_it_succeeds_in_words_of_one_line(
+        self, an_action: Make, ways: dict[str, object]
+    ) -> None:
         action = await an_action(ways)
 
         result = await action.run(an_intent(action))
@@ -107,7 +112,9 @@ class TestWorking:
         assert "\n" not in result.detail
 
     @pytest.mark.parametrize("target", ["", "*", "db", "cart/1"])
-    async def test_it_refuses_another_target(self, an_action, ways, target):
+    async def test_it_refuses_another_target(
+        self, an_action: Make, ways: dict[str, object], target: str
+    ) -> None:
         action = await an_action(ways)
         before = action.before()
 
@@ -116,7 +123,9 @@ class TestWorking:
         assert result == ActionResult(False, f"'act' is an action of 'cart', not of {target!r}")
         assert action.before() == before
 
-    async def test_afterwards_its_status_never_says_that_it_was_not_done(self, an_action, ways):
+    async def test_afterwards_its_status_never_says_that_it_was_not_done(
+        self, an_action: Make, ways: dict[str, object]
+    ) -> None:
         action = await an_action(ways)
         intent = an_intent(action)
         await action.run(intent)
@@ -124,8 +133,8 @@ class TestWorking:
         assert await action.status(intent) in (IntentStatus.DONE, IntentStatus.UNKNOWN)
 
     async def test_without_it_its_status_says_done_only_when_nothing_is_left_to_do(
-        self, an_action, ways
-    ):
+        self, an_action: Make, ways: dict[str, object]
+    ) -> None:
         action = await an_action(ways)
         needless = ways.get("process") == "start"  # It runs already.
 
@@ -134,7 +143,9 @@ class TestWorking:
 
 @pytest.mark.parametrize("ways", FAILING.values(), ids=FAILING)
 class TestFailing:
-    async def test_a_failure_is_a_result_in_time(self, an_action, ways):
+    async def test_a_failure_is_a_result_in_time(
+        self, an_action: Make, ways: dict[str, object]
+    ) -> None:
         action = await an_action(ways)
         before = children()
         began_s = asyncio.get_running_loop().time()
@@ -148,7 +159,9 @@ class TestFailing:
         assert asyncio.get_running_loop().time() - began_s < action.timeout_s + 1.0
         assert children() - before == set()
 
-    async def test_a_cancellation_passes_through_and_leaves_nothing_behind(self, an_action, ways):
+    async def test_a_cancellation_passes_through_and_leaves_nothing_behind(
+        self, an_action: Make, ways: dict[str, object]
+    ) -> None:
         action = await an_action(ways)
         before = children()
         running = asyncio.ensure_future(action.run(an_intent(action)))

@@ -50,7 +50,7 @@ async def serve() -> AsyncIterator[Serve]:
 
             server = await asyncio.start_server(handle_and_close, "127.0.0.1", 0)
             servers.callback(server.close)
-            return server.sockets[0].getsockname()[1]
+            return int(server.sockets[0].getsockname()[1])
 
         yield start
 
@@ -100,7 +100,7 @@ def free_port() -> int:
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -3,47 +3,71 @@ import json
 import os
 import signal
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
-from mendel.agents.ports import ActionResult, IntentStatus
+from mendel.agents.ports import Action, ActionResult, IntentStatus
 from mendel.runtime.specs import ActionSpec, ComponentSpec, ProcessSpec, Secret
 from mendel.runtime.world import RealWorld
 
+Make = Callable[..., Any]  # A fixture that makes what a test needs.
+
+
+class Mailbox:
+    """A server of HTTP that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.status = 200
+        self.letters: list[tuple[str, str]] = []
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        lengths = [line for line in head.split("\r\n") if line.startswith("Content-Length")]
+        length = int(lengths[0].partition(":")[2]) if lengths else 0
+        self.letters.append((head, (await reader.readexactly(length)).decode()))
+        lines = (f"HTTP/1.1 {self.status} X", "Location: /x", "Content-Length: 0", "", "")
+        writer.write("\r\n".join(lines).encode())
+        await writer.drain()
+
 
 class TestExec:
-    async def test_the_exit_status_decides(self, run_one):
+    async def test_the_exit_status_decides(self, run_one: Make) -> None:
         good = await run_one(ActionSpec(exec=("sh", "-c", "echo flushed 17 keys")))
         bad = await run_one(ActionSpec(exec=("sh", "-c", "echo no such table; exit 2")))
 
         assert good == ActionResult(True, "exited with status 0: flushed 17 keys")
         assert bad == ActionResult(False, "exited with status 2: no such table")
 
-    async def test_it_is_told_what_it_is_run_for(self, run_one):
+    async def test_it_is_told_what_it_is_run_for(self, run_one: Make) -> None:
         script = 'echo "$MENDEL_TARGET $MENDEL_ACTION $MENDEL_INTENT $MENDEL_INCIDENT"'
 
         result = await run_one(ActionSpec(exec=("sh", "-c", script)))
 
         assert result.detail == "exited with status 0: cart act intent-1 incident-1"
 
-    async def test_a_missing_command_is_a_failure_with_its_name(self, run_one):
+    async def test_a_missing_command_is_a_failure_with_its_name(self, run_one: Make) -> None:
         result = await run_one(ActionSpec(exec=("no-such-command-of-ours", "x")))
 
         assert not result.succeeded
         assert result.detail.startswith(
-            "command 'no-such-command-of-ours' was not found help: install it, or give its full"
+            "command 'no-such-command-of-ours' was not found; install it, or give its full"
         )
 
-    async def test_a_timeout_kills_grandchildren_too(self, run_one, living):
+    async def test_a_timeout_kills_grandchildren_too(self, run_one: Make, living: Make) -> None:
         script = "sh -c 'sleep 941 & sleep 942' & sleep 943"
 
         result = await run_one(ActionSpec(exec=("sh", "-c", script), timeout_s=0.1))
 
         assert not result.succeeded
-        assert result.detail.startswith("no end within 0.1")
+        assert result.detail.startswith("no end within 0.1 s")
         assert living("sleep 94") == []
 
-    async def test_a_cancellation_kills_grandchildren_too(self, run_one, living, until):
+    async def test_a_cancellation_kills_grandchildren_too(
+        self, run_one: Make, living: Make, until: Make
+    ) -> None:
         script = "sh -c 'sleep 951 & sleep 952' & sleep 953"
         running = asyncio.ensure_future(run_one(ActionSpec(exec=("sh", "-c", script))))
         await until(lambda: len(living("sleep 95")) >= 3)
@@ -54,7 +78,9 @@ class TestExec:
 
         await until(lambda: not living("sleep 95"), within_s=0.5)
 
-    async def test_a_service_that_it_starts_in_the_background_goes_on(self, run_one, living):
+    async def test_a_service_that_it_starts_in_the_background_goes_on(
+        self, run_one: Make, living: Make
+    ) -> None:
         result = await run_one(ActionSpec(exec=("sh", "-c", "sleep 961 & echo started")))
 
         assert result.succeeded
@@ -63,8 +89,8 @@ class TestExec:
 
 class TestWebhook:
     async def test_it_sends_the_facts_and_takes_a_good_status_for_success(
-        self, run_one, mailbox, monkeypatch
-    ):
+        self, run_one: Make, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("TOKEN_OF_TEST", "s3cr3t")
         spec = ActionSpec(
             webhook=f"{mailbox.url}/heal?x=1",
@@ -83,8 +109,10 @@ class TestWebhook:
         assert "\r\nContent-Type: application/json\r\n" in head
         assert body == '{"who": "cart", "why": "incident-1", "id": "intent-1", "{other}": 1}'
 
-    async def test_own_headers_go_before_ours_in_any_case_of_letters(self, run_one, mailbox):
-        headers = {"content-type": "text/csv", "IDEMPOTENCY-KEY": "mine"}
+    async def test_own_headers_go_before_ours_in_any_case_of_letters(
+        self, run_one: Make, mailbox: Mailbox
+    ) -> None:
+        headers: dict[str, str | Secret] = {"content-type": "text/csv", "IDEMPOTENCY-KEY": "mine"}
 
         await run_one(ActionSpec(webhook=mailbox.url, headers=headers, body="a,b"))
 
@@ -94,7 +122,9 @@ class TestWebhook:
         assert head.lower().count("content-type") == 1
         assert "intent-1" not in head
 
-    async def test_another_status_is_a_failure_unless_it_is_configured(self, run_one, mailbox):
+    async def test_another_status_is_a_failure_unless_it_is_configured(
+        self, run_one: Make, mailbox: Mailbox
+    ) -> None:
         mailbox.status = 409
 
         assert await run_one(ActionSpec(webhook=mailbox.url)) == ActionResult(False, "HTTP 409")
@@ -102,13 +132,17 @@ class TestWebhook:
             True, "HTTP 409"
         )
 
-    async def test_a_redirect_is_not_followed_and_no_success(self, run_one, mailbox):
+    async def test_a_redirect_is_not_followed_and_no_success(
+        self, run_one: Make, mailbox: Mailbox
+    ) -> None:
         mailbox.status = 307
 
         assert await run_one(ActionSpec(webhook=mailbox.url)) == ActionResult(False, "HTTP 307")
         assert len(mailbox.letters) == 1
 
-    async def test_silence_and_closed_ports_are_failures(self, run_one, serve, silent, free_port):
+    async def test_silence_and_closed_ports_are_failures(
+        self, run_one: Make, serve: Make, silent: Make, free_port: int
+    ) -> None:
         mute = f"http://127.0.0.1:{await serve(silent)}/"
 
         assert await run_one(ActionSpec(webhook=mute, timeout_s=0.05)) == ActionResult(
@@ -118,7 +152,9 @@ class TestWebhook:
             False, "connection refused"
         )
 
-    async def test_a_missing_secret_is_a_failure_that_names_it(self, run_one, monkeypatch):
+    async def test_a_missing_secret_is_a_failure_that_names_it(
+        self, run_one: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.delenv("TOKEN_OF_TEST", raising=False)
         spec = ActionSpec(webhook="http://127.0.0.1:1/", headers={"X": Secret(env="TOKEN_OF_TEST")})
 
@@ -128,15 +164,15 @@ class TestWebhook:
 
 
 class TestNotify:
-    async def test_the_log_is_told(self, run_one, caplog):
+    async def test_the_log_is_told(self, run_one: Make, caplog: pytest.LogCaptureFixture) -> None:
         result = await run_one(ActionSpec(notify="log"))
 
         assert result == ActionResult(True, "written to the log")
         assert caplog.messages == ["cart needs a person: act for incident incident-1"]
 
     async def test_a_url_that_is_a_secret_gets_a_message_and_is_not_shown(
-        self, run_one, mailbox, monkeypatch
-    ):
+        self, run_one: Make, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setenv("HOOK_OF_TEST", f"{mailbox.url}/services/t0k3n")
 
         result = await run_one(ActionSpec(notify=Secret(env="HOOK_OF_TEST")))
@@ -153,7 +189,9 @@ class TestNotify:
         }
 
     @pytest.mark.parametrize("url", ["no url at all t0k3n", "http://127.0.0.1:1/t0k3n"])
-    async def test_a_secret_url_is_not_shown_when_it_fails(self, run_one, monkeypatch, url):
+    async def test_a_secret_url_is_not_shown_when_it_fails(
+        self, run_one: Make, monkeypatch: pytest.MonkeyPatch, url: str
+    ) -> None:
         monkeypatch.setenv("HOOK_OF_TEST", url)
 
         result = await run_one(ActionSpec(notify=Secret(env="HOOK_OF_TEST")))
@@ -161,7 +199,7 @@ class TestNotify:
         assert not result.succeeded
         assert "t0k3n" not in result.detail
 
-    async def test_telling_somebody_is_never_disruptive(self, an_action):
+    async def test_telling_somebody_is_never_disruptive(self, an_action: Make) -> None:
         assert not an_action(ActionSpec(notify="log", disruptive=True)).disruptive
         assert an_action(ActionSpec(exec=("true",))).disruptive
 
@@ -180,8 +218,14 @@ class TestStatusAfterACrash:
         ],
     )
     async def test_a_process_tells_whether_it_was_touched(
-        self, a_world, an_intent, until, kind, meanwhile, verdict
-    ):
+        self,
+        a_world: Make,
+        an_intent: Make,
+        until: Make,
+        kind: Literal["restart", "stop", "start"],
+        meanwhile: str,
+        verdict: IntentStatus,
+    ) -> None:
         spec = ComponentSpec(
             name="cart",
             process=ProcessSpec(exec=("sleep", "600")),
@@ -206,7 +250,9 @@ class TestStatusAfterACrash:
             ActionSpec(notify="log"),
         ],
     )
-    async def test_what_leaves_no_trace_is_unknown(self, an_action, an_intent, spec):
+    async def test_what_leaves_no_trace_is_unknown(
+        self, an_action: Make, an_intent: Make, spec: ActionSpec
+    ) -> None:
         assert await an_action(spec).status(an_intent(action="act")) is IntentStatus.UNKNOWN
 
     @pytest.mark.parametrize(
@@ -219,7 +265,9 @@ class TestStatusAfterACrash:
             ("sleep 600", IntentStatus.UNKNOWN),
         ],
     )
-    async def test_a_check_decides_by_its_exit_status(self, an_action, an_intent, script, verdict):
+    async def test_a_check_decides_by_its_exit_status(
+        self, an_action: Make, an_intent: Make, script: str, verdict: IntentStatus
+    ) -> None:
         check = ("sh", "-c", script)
         for spec in (
             ActionSpec(exec=("true",), check=check, timeout_s=0.2),
@@ -227,14 +275,16 @@ class TestStatusAfterACrash:
         ):
             assert await an_action(spec).status(an_intent(action="act")) is verdict
 
-    async def test_a_check_that_cannot_be_started_decides_nothing(self, an_action, an_intent):
+    async def test_a_check_that_cannot_be_started_decides_nothing(
+        self, an_action: Make, an_intent: Make
+    ) -> None:
         spec = ActionSpec(exec=("true",), check=("no-such-command-of-ours",))
 
         assert await an_action(spec).status(an_intent(action="act")) is IntentStatus.UNKNOWN
 
     async def test_a_command_that_outlived_mendel_is_waited_for(
-        self, an_action, an_intent, outliving, tmp_path
-    ):
+        self, an_action: Make, an_intent: Make, outliving: Make, tmp_path: Path
+    ) -> None:
         # It is still at work: to say "not done" now would run it twice.
         outliving("sleep 0.2; touch done")
         spec = ActionSpec(exec=("true",), check=("test", "-e", "done"))
@@ -244,7 +294,9 @@ class TestStatusAfterACrash:
         assert verdict is IntentStatus.DONE
         assert (tmp_path / "done").exists()
 
-    async def test_one_that_does_not_end_leaves_it_open(self, an_action, an_intent, outliving):
+    async def test_one_that_does_not_end_leaves_it_open(
+        self, an_action: Make, an_intent: Make, outliving: Make
+    ) -> None:
         command = outliving("sleep 600")
         spec = ActionSpec(exec=("true",), check=("false",), timeout_s=0.1)
 
@@ -252,44 +304,26 @@ class TestStatusAfterACrash:
         assert command.poll() is None
 
 
-class Mailbox:
-    """A server of HTTP that keeps what it is sent."""
-
-    def __init__(self) -> None:
-        self.url = ""
-        self.status = 200
-        self.letters: list[tuple[str, str]] = []
-
-    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        lengths = [line for line in head.split("\r\n") if line.startswith("Content-Length")]
-        length = int(lengths[0].partition(":")[2]) if lengths else 0
-        self.letters.append((head, (await reader.readexactly(length)).decode()))
-        writer.write(
-            f"HTTP/1.1 {self.status} X\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n".encode()
-        )
-        await writer.drain()
-
-
 @pytest.fixture
-async def mailbox(serve):
+async def mailbox(serve: Make) -> Mailbox:
     taker = Mailbox()
     taker.url = f"http://127.0.0.1:{await serve(taker.take)}"
     return taker
 
 
 @pytest.fixture
-def an_action(a_world):
+def an_action(a_world: Make) -> Make:
     """Make the action ``act`` of the component ``cart``."""
 
-    def build(spec: ActionSpec):
-        return a_world(ComponentSpec(name="cart", actions={"act": spec})).actions("cart")["act"]
+    def build(spec: ActionSpec) -> Action:
+        world: RealWorld = a_world(ComponentSpec(name="cart", actions={"act": spec}))
+        return world.actions("cart")["act"]
 
     return build
 
 
 @pytest.fixture
-def run_one(tmp_path: Path, an_intent):
+def run_one(tmp_path: Path, an_intent: Make) -> Make:
     """Run an action in a world of its own."""
 
     async def run(spec: ActionSpec) -> ActionResult:
@@ -302,7 +336,7 @@ def run_one(tmp_path: Path, an_intent):
 
 
 @pytest.fixture
-def outliving(tmp_path: Path):
+def outliving(tmp_path: Path) -> Iterator[Make]:
     """Start a command as a mendel would have that was killed while it ran."""
     started = []
 

@@ -2,13 +2,17 @@ import asyncio
 import os
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mendel.errors import EnvironmentProblem
 from mendel.runtime.world import child as child_module
 from mendel.runtime.world.child import Child, spawn
 from mendel.runtime.world.identity import Identity, identify, look
+
+Make = Callable[..., Any]  # A fixture that makes what a test needs.
 
 
 def start(*command: str, cwd: Path = Path("/"), **env: str) -> Child:
@@ -20,19 +24,21 @@ def start(*command: str, cwd: Path = Path("/"), **env: str) -> Child:
 
 
 class TestEnd:
-    async def test_it_is_reaped_and_its_status_kept(self):
+    async def test_it_is_reaped_and_its_status_kept(self) -> None:
         child = start("sh", "-c", "exit 7")
 
         assert await child.ended == 7
         assert look(child.leader.pid) is None
 
-    async def test_a_polite_process_ends_by_sigterm(self):
+    async def test_a_polite_process_ends_by_sigterm(self) -> None:
         child = start("sleep", "600")
 
         assert await child.end(patience_s=5.0)
         assert child.ended.result() == -signal.SIGTERM
 
-    async def test_a_stubborn_one_ends_by_sigkill_with_all_it_forked(self, until, living):
+    async def test_a_stubborn_one_ends_by_sigkill_with_all_it_forked(
+        self, until: Make, living: Make
+    ) -> None:
         child = start("sh", "-c", "trap '' TERM; sleep 811 & sleep 812; sleep 813")
         await until(lambda: len(living("sleep 81")) == 3)
 
@@ -40,25 +46,27 @@ class TestEnd:
         assert child.ended.result() == -signal.SIGKILL
         assert living("sleep 81") == []
 
-    async def test_a_stopped_one_takes_sigterm_at_once(self):
+    async def test_a_stopped_one_takes_sigterm_at_once(self) -> None:
         child = start("sleep", "600")
         os.kill(child.leader.pid, signal.SIGSTOP)
 
         assert await child.end(patience_s=5.0)
         assert child.ended.result() == -signal.SIGTERM
 
-    async def test_workers_may_finish_after_their_master(self, tmp_path, until):
+    async def test_workers_may_finish_after_their_master(
+        self, tmp_path: Path, until: Make, living: Make
+    ) -> None:
         # The master ends at once, its worker takes a moment to put things away.
-        worker = "trap 'sleep 0.1; echo kept > done; exit' TERM; echo > ready; sleep 600 & wait"
-        child = start("sh", "-c", f'sh -c "{worker}" & exec sleep 600', cwd=tmp_path)
-        await until(lambda: (tmp_path / "ready").exists())
+        worker = "trap 'sleep 0.1; echo kept > done; exit' TERM; sleep 861 & wait"
+        child = start("sh", "-c", f'sh -c "{worker}" & exec sleep 862', cwd=tmp_path)
+        await until(lambda: len(living("sleep 86")) == 3)
 
         assert await child.end(patience_s=5.0)
         assert (tmp_path / "done").read_text() == "kept\n"
 
     async def test_what_is_left_of_a_group_whose_leader_crashed_is_found_and_ended(
-        self, until, living
-    ):
+        self, until: Make, living: Make
+    ) -> None:
         child = start("sh", "-c", "sleep 821 & wait")
         await until(lambda: living("sleep 821"))
         os.kill(child.leader.pid, signal.SIGKILL)
@@ -69,7 +77,7 @@ class TestEnd:
         assert await child.end(patience_s=5.0)
         assert identify(left) is None
 
-    async def test_ending_what_has_ended_sends_no_signal(self):
+    async def test_ending_what_has_ended_sends_no_signal(self) -> None:
         child = start("true")
         await child.ended
 
@@ -78,7 +86,7 @@ class TestEnd:
 
 
 class TestRecognition:
-    async def test_a_number_that_passed_to_another_process_is_not_signalled(self):
+    async def test_a_number_that_passed_to_another_process_is_not_signalled(self) -> None:
         other = subprocess.Popen(["sleep", "600"], start_new_session=True)
         try:
             former = Identity(other.pid, "an-earlier-boot/1")
@@ -92,7 +100,7 @@ class TestRecognition:
             other.kill()
             other.wait()
 
-    async def test_our_own_group_and_the_system_are_never_signalled(self):
+    async def test_our_own_group_and_the_system_are_never_signalled(self) -> None:
         ours = os.getpgrp()
         for pid in (ours, 1, 0, -1):
             child = Child(identify(pid) or Identity(pid, ""))
@@ -101,7 +109,7 @@ class TestRecognition:
             finally:
                 child.let_go()
 
-    async def test_one_taken_over_is_watched_though_it_is_not_our_child(self, until):
+    async def test_one_taken_over_is_watched_though_it_is_not_our_child(self, until: Make) -> None:
         # Its parent is a shell that has ended, as a mendel would have.
         parent = subprocess.run(
             ["sh", "-c", "setsid sleep 600 >/dev/null 2>&1 & echo $!"],
@@ -111,13 +119,17 @@ class TestRecognition:
         )
         pid = int(parent.stdout)
         await until(lambda: (seen := look(pid)) and seen.group == pid)
-        child = Child(identify(pid))
+        taken = identify(pid)
+        assert taken is not None
+        child = Child(taken)
         assert child.is_alive
 
         assert await child.end(patience_s=5.0)
         assert child.ended.result() is None
 
-    async def test_without_pidfds_the_end_is_found_by_looking(self, monkeypatch):
+    async def test_without_pidfds_the_end_is_found_by_looking(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         # As on systems other than Linux, and in containers that forbid the call.
         monkeypatch.setattr(child_module, "_open_pidfd", lambda pid: None)
         child = start("sh", "-c", "sleep 0.05; exit 4")
@@ -137,7 +149,9 @@ class TestStarting:
             ("a\0b", "cannot be started: embedded null byte"),
         ],
     )
-    async def test_what_cannot_be_started_is_explained(self, tmp_path, command, words):
+    async def test_what_cannot_be_started_is_explained(
+        self, tmp_path: Path, command: str, words: str
+    ) -> None:
         for name, content, mode in (
             ("plain", "#!/bin/sh\n", 0o600),
             ("empty", "", 0o700),
@@ -149,11 +163,13 @@ class TestStarting:
         with pytest.raises(EnvironmentProblem, match=words):
             start(command, cwd=tmp_path)
 
-    async def test_a_missing_folder_is_not_taken_for_a_missing_command(self, tmp_path):
+    async def test_a_missing_folder_is_not_taken_for_a_missing_command(
+        self, tmp_path: Path
+    ) -> None:
         with pytest.raises(EnvironmentProblem, match=r"folder .*nowhere' to run 'true' in"):
             start("true", cwd=tmp_path / "nowhere")
 
-    async def test_the_remedy_names_the_path_that_was_searched(self):
+    async def test_the_remedy_names_the_path_that_was_searched(self) -> None:
         with pytest.raises(EnvironmentProblem) as caught:
             start("true", PATH="/nowhere")
 

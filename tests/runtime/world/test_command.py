@@ -1,6 +1,8 @@
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mendel.runtime.world.command import (
@@ -10,6 +12,8 @@ from mendel.runtime.world.command import (
     last_line,
     run_command,
 )
+
+Make = Callable[..., Any]  # A fixture that makes what a test needs.
 
 
 async def run(script: str, *, timeout_s: float = 5.0, keep_background: bool = False) -> Finished:
@@ -43,7 +47,7 @@ async def test_bytes_that_are_no_text_do_no_harm() -> None:
 
 
 async def test_what_goes_on_in_the_background_is_kept_when_asked_and_ended_otherwise(
-    living, until
+    living: Make, until: Make
 ) -> None:
     end = await run("sleep 831 & echo started", keep_background=True)
     assert (end.status, end.output) == (0, "started\n")
@@ -61,7 +65,9 @@ async def test_a_background_process_that_holds_the_output_does_not_delay_the_end
 
 
 @pytest.mark.parametrize("keep_background", [True, False])
-async def test_when_it_takes_too_long_grandchildren_die_too(living, keep_background) -> None:
+async def test_when_it_takes_too_long_grandchildren_die_too(
+    living: Make, keep_background: bool
+) -> None:
     end = await run(
         "sh -c 'sleep 841 & sleep 842' & echo last words; sleep 843",
         timeout_s=0.1,
@@ -73,7 +79,9 @@ async def test_when_it_takes_too_long_grandchildren_die_too(living, keep_backgro
     assert living("sleep 84") == []
 
 
-async def test_when_the_waiting_is_cancelled_grandchildren_die_too(living, until) -> None:
+async def test_when_the_waiting_is_cancelled_grandchildren_die_too(
+    living: Make, until: Make
+) -> None:
     running = asyncio.ensure_future(run("sh -c 'sleep 851 & sleep 852' & sleep 853"))
     await until(lambda: len(living("sleep 85")) >= 3)
     running.cancel()

@@ -1,4 +1,5 @@
 import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ def an_entry(pid: int = 7) -> Entry:
 
 
 @pytest.fixture
-async def ledger(tmp_path: Path):
+async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
     opened = Ledger(tmp_path / "state")
     await opened.open()
     yield opened
@@ -29,7 +30,7 @@ async def read_again(ledger: Ledger) -> dict[str, Entry]:
     return entries
 
 
-async def test_what_was_written_is_there_for_the_next_mendel(ledger) -> None:
+async def test_what_was_written_is_there_for_the_next_mendel(ledger: Ledger) -> None:
     ledger.put("cart", an_entry(7))
     ledger.put("db", an_entry(8))
     ledger.put("cart", an_entry(9))
@@ -39,7 +40,9 @@ async def test_what_was_written_is_there_for_the_next_mendel(ledger) -> None:
     assert await read_again(ledger) == {"cart": an_entry(9)}
 
 
-async def test_a_broken_file_is_set_aside_and_not_lost(ledger, caplog) -> None:
+async def test_a_broken_file_is_set_aside_and_not_lost(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
     ledger.path.write_bytes(b'{"cart": {"pid": 7')
 
     assert await read_again(ledger) == {}
@@ -48,7 +51,7 @@ async def test_a_broken_file_is_set_aside_and_not_lost(ledger, caplog) -> None:
 
 
 async def test_a_disk_that_cannot_be_written_is_reported_once_and_the_ledger_goes_on(
-    ledger, caplog
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger.path.with_suffix(".draft").mkdir()
 
@@ -60,8 +63,8 @@ async def test_a_disk_that_cannot_be_written_is_reported_once_and_the_ledger_goe
     assert caplog.text.count("cannot be written") == 1
 
 
-async def test_a_file_that_cannot_even_be_set_aside_keeps_nobody_from_starting(
-    ledger, caplog
+async def test_a_file_that_cannot_be_set_aside_stops_nobody(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger.path.mkdir()
     (ledger.path.with_suffix(".unreadable")).write_text("in the way")
@@ -71,7 +74,7 @@ async def test_a_file_that_cannot_even_be_set_aside_keeps_nobody_from_starting(
 
 
 class TestLogFile:
-    def test_the_end_is_kept_and_the_file_cut(self, tmp_path):
+    def test_the_end_is_kept_and_the_file_cut(self, tmp_path: Path) -> None:
         log = LogFile(tmp_path / "cart.log", limit_bytes=10)
         descriptor = log.open()
         os.write(descriptor, b"0123456789abcdef")
@@ -85,7 +88,7 @@ class TestLogFile:
         assert (tmp_path / "cart.log").read_bytes() == b"next"
         assert (log.rotate(), log.rotations) == (False, 1)
 
-    def test_what_cannot_be_copied_is_not_cut(self, tmp_path):
+    def test_what_cannot_be_copied_is_not_cut(self, tmp_path: Path) -> None:
         log = LogFile(tmp_path / "cart.log", limit_bytes=4)
         log.path.write_bytes(b"0123456789")
         (tmp_path / "cart.log.1").mkdir()
@@ -93,5 +96,5 @@ class TestLogFile:
         assert not log.rotate()
         assert log.path.read_bytes() == b"0123456789"
 
-    def test_a_log_that_is_not_there_is_not_full(self, tmp_path):
+    def test_a_log_that_is_not_there_is_not_full(self, tmp_path: Path) -> None:
         assert not LogFile(tmp_path / "cart.log", limit_bytes=4).is_full

@@ -5,11 +5,15 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mendel.runtime.specs import ActionSpec, ComponentSpec, ProcessSpec
 from mendel.runtime.world.identity import identify
+
+Make = Callable[..., Any]  # A fixture that makes what a test needs.
 
 # A mendel that runs one component, restarts it again and again when told so, until it is killed.
 MENDEL = """
@@ -33,7 +37,9 @@ asyncio.run(main())
 
 
 class TestActions:
-    async def test_restart_replaces_the_process_and_says_so(self, a_world, a_service, an_intent):
+    async def test_restart_replaces_the_process_and_says_so(
+        self, a_world: Make, a_service: Make, an_intent: Make
+    ) -> None:
         async with a_world(a_service("cart", "sleep", "911")) as world:
             restart = world.actions("cart")["restart"]
             former = restart.before()["pid"]
@@ -48,8 +54,8 @@ class TestActions:
         )
 
     async def test_restart_of_a_crashed_one_says_how_it_ended(
-        self, a_world, a_service, an_intent, until
-    ):
+        self, a_world: Make, a_service: Make, an_intent: Make, until: Make
+    ) -> None:
         async with a_world(a_service()) as world:
             restart = world.actions("cart")["restart"]
             os.kill(restart.before()["pid"], signal.SIGKILL)
@@ -60,8 +66,8 @@ class TestActions:
         assert "(before: killed by SIGKILL after " in result.detail
 
     async def test_restart_of_a_stopped_one_does_not_wait_for_sigkill(
-        self, a_world, a_service, an_intent
-    ):
+        self, a_world: Make, a_service: Make, an_intent: Make
+    ) -> None:
         async with a_world(a_service("cart", "sleep", "912", stop_s=30.0)) as world:
             restart = world.actions("cart")["restart"]
             os.kill(restart.before()["pid"], signal.SIGSTOP)
@@ -69,8 +75,8 @@ class TestActions:
             assert (await asyncio.wait_for(restart.run(an_intent()), 5.0)).succeeded
 
     async def test_workers_of_a_crashed_master_are_ended_before_the_next_one_starts(
-        self, a_world, a_service, an_intent, until, living
-    ):
+        self, a_world: Make, a_service: Make, an_intent: Make, until: Make, living: Make
+    ) -> None:
         async with a_world(a_service("cart", "sh", "-c", "sleep 913 & wait")) as world:
             restart = world.actions("cart")["restart"]
             await until(lambda: len(living("sleep 913")) == 2)
@@ -83,7 +89,7 @@ class TestActions:
 
             assert orphan not in living("sleep 913")
 
-    async def test_stop_and_start(self, a_world, an_intent):
+    async def test_stop_and_start(self, a_world: Make, an_intent: Make) -> None:
         spec = ComponentSpec(
             name="cart",
             process=ProcessSpec(exec=("sleep", "914")),
@@ -104,7 +110,9 @@ class TestActions:
             f"started process {second}",
         ]
 
-    async def test_two_actions_at_once_take_turns(self, a_world, a_service, an_intent, living):
+    async def test_two_actions_at_once_take_turns(
+        self, a_world: Make, a_service: Make, an_intent: Make, living: Make
+    ) -> None:
         async with a_world(a_service("cart", "sleep", "915")) as world:
             restart = world.actions("cart")["restart"]
 
@@ -115,10 +123,10 @@ class TestActions:
         assert len({result.detail for result in results}) == 4
 
     async def test_a_cancelled_restart_leaves_at_most_the_one_process(
-        self, a_world, a_service, an_intent, living, until
-    ):
+        self, a_world: Make, a_service: Make, an_intent: Make, living: Make, until: Make
+    ) -> None:
         stubborn = ("sh", "-c", "trap '' TERM; sleep 916; sleep 916")
-        async with a_world(a_service("cart", *stubborn, stop_s=30.0)) as world:
+        async with a_world(a_service("cart", *stubborn, stop_s=0.3)) as world:
             await until(lambda: len(living("sleep 916")) == 2)
             running = asyncio.ensure_future(world.actions("cart")["restart"].run(an_intent()))
             await asyncio.sleep(0)
@@ -127,11 +135,13 @@ class TestActions:
                 await running
         assert living("sleep 916") == []
 
-    async def test_a_restart_that_takes_too_long_says_so(self, a_world, an_intent, living, until):
+    async def test_a_restart_that_takes_too_long_says_so(
+        self, a_world: Make, an_intent: Make, living: Make, until: Make
+    ) -> None:
         spec = ComponentSpec(
             name="cart",
             process=ProcessSpec(
-                exec=("sh", "-c", "trap '' TERM; sleep 917; sleep 917"), stop_s=9.0
+                exec=("sh", "-c", "trap '' TERM; sleep 917; sleep 917"), stop_s=0.3
             ),
             actions={"restart": ActionSpec(process="restart", timeout_s=0.05)},
         )
@@ -143,8 +153,8 @@ class TestActions:
         assert (result.succeeded, result.detail) == (False, "not done within 0.05 s")
 
     async def test_a_command_that_has_vanished_is_a_failed_restart(
-        self, a_world, a_service, an_intent, tmp_path
-    ):
+        self, a_world: Make, a_service: Make, an_intent: Make, tmp_path: Path
+    ) -> None:
         program = tmp_path / "service"
         program.symlink_to("/bin/sleep")
         async with a_world(a_service("cart", "./service", "600")) as world:
@@ -160,8 +170,14 @@ class TestActions:
 
 class TestAfterACrashOfMendel:
     async def test_the_process_lives_on_writes_on_and_is_taken_over(
-        self, a_world, a_service, an_intent, crashed_mendel, until, tmp_path
-    ):
+        self,
+        a_world: Make,
+        a_service: Make,
+        an_intent: Make,
+        crashed_mendel: Make,
+        until: Make,
+        tmp_path: Path,
+    ) -> None:
         command = ("sh", "-c", "while :; do echo tick; sleep 0.01; done")
         pid = crashed_mendel(*command)
         log = tmp_path / ".mendel/logs/cart.log"
@@ -172,17 +188,16 @@ class TestAfterACrashOfMendel:
             restart = world.actions("cart")["restart"]
             taken_over = restart.before()["pid"]
             os.kill(pid, signal.SIGKILL)
-            await until(lambda: not restart.before()["pid"])
-            told = world.probes[0].read().detail
+            words = "ended; with what status only the mendel that started it could tell"
+            await until(lambda: world.probes[0].read().detail == words)
             result = await restart.run(an_intent())
 
         assert taken_over == pid
-        assert told == "ended; with what status only the mendel that started it could tell"
         assert result.succeeded
 
     async def test_one_that_was_taken_over_is_stopped_like_any_other(
-        self, a_world, a_service, crashed_mendel, living
-    ):
+        self, a_world: Make, a_service: Make, crashed_mendel: Make, living: Make
+    ) -> None:
         pid = crashed_mendel("sleep", "921")
 
         async with a_world(a_service("cart", "sleep", "921")):
@@ -196,8 +211,14 @@ class TestAfterACrashOfMendel:
         ids=["adopt is off", "the command has changed"],
     )
     async def test_otherwise_it_is_restarted(
-        self, a_world, a_service, crashed_mendel, living, command, settings
-    ):
+        self,
+        a_world: Make,
+        a_service: Make,
+        crashed_mendel: Make,
+        living: Make,
+        command: str,
+        settings: dict[str, bool],
+    ) -> None:
         pid = crashed_mendel("sleep", "922")
 
         async with a_world(a_service("cart", *command, **settings)):
@@ -206,8 +227,8 @@ class TestAfterACrashOfMendel:
         assert fresh != pid
 
     async def test_what_is_left_of_a_group_whose_leader_died_meanwhile_is_ended(
-        self, a_world, a_service, crashed_mendel, until, living
-    ):
+        self, a_world: Make, a_service: Make, crashed_mendel: Make, until: Make, living: Make
+    ) -> None:
         command = ("sh", "-c", "sleep 923 & wait")
         leader = crashed_mendel(*command)
         await until(lambda: len(living("sleep 923")) == 2)
@@ -219,8 +240,8 @@ class TestAfterACrashOfMendel:
             assert identify(orphan) is None
 
     async def test_one_that_was_started_but_not_yet_written_down_is_found_by_its_marker(
-        self, a_world, a_service, crashed_mendel, tmp_path, living
-    ):
+        self, a_world: Make, a_service: Make, crashed_mendel: Make, tmp_path: Path, living: Make
+    ) -> None:
         pid = crashed_mendel("sleep", "924")
         path = tmp_path / ".mendel/processes.json"
         entries = json.loads(path.read_text())
@@ -231,8 +252,8 @@ class TestAfterACrashOfMendel:
             assert living("sleep 924") == [pid]
 
     async def test_a_number_that_passed_to_another_process_is_left_alone(
-        self, a_world, a_service, tmp_path, living
-    ):
+        self, a_world: Make, a_service: Make, tmp_path: Path, living: Make
+    ) -> None:
         other = subprocess.Popen(["sleep", "925"], start_new_session=True)
         entry = {
             "marker": "m",
@@ -254,8 +275,14 @@ class TestAfterACrashOfMendel:
 
     @pytest.mark.parametrize("seed", range(5))
     async def test_killed_at_any_moment_of_a_restart_there_is_exactly_one_process_after(
-        self, a_world, a_service, crashed_mendel, living, tmp_path, seed
-    ):
+        self,
+        a_world: Make,
+        a_service: Make,
+        crashed_mendel: Make,
+        living: Make,
+        tmp_path: Path,
+        seed: int,
+    ) -> None:
         command = ("sleep", f"93{seed}")
         living(" ".join(command))
         crashed_mendel(*command, after_s=random.Random(seed).uniform(0.001, 0.03))
@@ -268,7 +295,7 @@ class TestAfterACrashOfMendel:
 
 
 @pytest.fixture
-def crashed_mendel(tmp_path: Path):
+def crashed_mendel(tmp_path: Path) -> Make:
     """Run a mendel and kill it; tells which process it has left, as far as it is written down.
 
     With ``after_s`` it restarts its component without a pause, and is killed after that time.

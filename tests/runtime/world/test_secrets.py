@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from mendel.errors import EnvironmentProblem
 from mendel.runtime.specs import Secret
@@ -22,7 +24,9 @@ def test_a_variable_is_read_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -
     ("content", "value"),
     [(b"key\n", "key"), (b"key\r\n", "key"), (b"two\nlines\n", "two\nlines"), (b"", "")],
 )
-def test_the_final_line_end_of_a_file_is_not_part_of_it(tmp_path, content, value) -> None:
+def test_the_final_line_end_of_a_file_is_not_part_of_it(
+    tmp_path: Path, content: bytes, value: str
+) -> None:
     (tmp_path / "secret").write_bytes(content)
 
     assert resolve(Secret(file="secret"), tmp_path) == value
@@ -38,7 +42,7 @@ def test_the_final_line_end_of_a_file_is_not_part_of_it(tmp_path, content, value
     ],
 )
 def test_a_file_that_holds_no_secret_is_named_and_its_content_is_not(
-    tmp_path, content, words
+    tmp_path: Path, content: bytes | None, words: str
 ) -> None:
     if content is not None:
         (tmp_path / "secret").write_bytes(content)

@@ -4,20 +4,26 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from mendel.errors import ConfigError, EnvironmentProblem
 from mendel.runtime.specs import ActionSpec, ComponentSpec, ProbeSpec, ProcessSpec, Secret
 
+Make = Callable[..., Any]  # A fixture that makes what a test needs.
+
 
 def pid_of(tmp_path: Path, name: str = "cart") -> int:
-    return json.loads((tmp_path / ".mendel/processes.json").read_text())[name]["pid"]
+    return int(json.loads((tmp_path / ".mendel/processes.json").read_text())[name]["pid"])
 
 
 class TestEntering:
-    async def test_processes_are_started_dependencies_first(self, a_world, a_service, tmp_path):
+    async def test_processes_are_started_dependencies_first(
+        self, a_world: Make, a_service: Make, tmp_path: Path
+    ) -> None:
         world = a_world(
             a_service("web", depends_on=("cart",)),
             a_service("cart", depends_on=("db",)),
@@ -30,8 +36,8 @@ class TestEntering:
         assert names == ["db", "cart", "web"]
 
     async def test_a_cycle_of_dependencies_is_started_all_the_same(
-        self, a_world, a_service, tmp_path
-    ):
+        self, a_world: Make, a_service: Make, tmp_path: Path
+    ) -> None:
         world = a_world(
             a_service("a", depends_on=("b",)),
             a_service("b", depends_on=("c", "a")),
@@ -44,8 +50,8 @@ class TestEntering:
         assert names == ["c", "b", "a"]
 
     async def test_a_component_that_cannot_start_does_not_keep_others_from_it(
-        self, a_world, a_service, caplog
-    ):
+        self, a_world: Make, a_service: Make, caplog: pytest.LogCaptureFixture
+    ) -> None:
         world = a_world(a_service("bad", "no-such-command-of-ours"), a_service("good"))
 
         async with world:
@@ -56,7 +62,9 @@ class TestEntering:
         assert good.metrics["alive"] == 1.0
         assert "PATH is" in caplog.text
 
-    async def test_the_state_is_for_nobody_else_to_read(self, a_world, a_service, tmp_path):
+    async def test_the_state_is_for_nobody_else_to_read(
+        self, a_world: Make, a_service: Make, tmp_path: Path
+    ) -> None:
         async with a_world(a_service()):
             modes = {
                 name: stat.S_IMODE((tmp_path / ".mendel" / name).stat().st_mode)
@@ -72,8 +80,8 @@ class TestEntering:
         }
 
     async def test_a_second_mendel_with_the_same_state_is_refused(
-        self, a_world, a_service, tmp_path
-    ):
+        self, a_world: Make, a_service: Make, tmp_path: Path
+    ) -> None:
         async with a_world(a_service()):
             pid = pid_of(tmp_path)
             with pytest.raises(EnvironmentProblem, match="another mendel manages"):
@@ -82,21 +90,22 @@ class TestEntering:
             assert psutil.pid_exists(pid)
 
     async def test_a_state_folder_that_cannot_be_made_is_an_environment_problem(
-        self, a_world, tmp_path
-    ):
+        self, a_world: Make, tmp_path: Path
+    ) -> None:
         (tmp_path / ".mendel").write_text("a file where the folder should be")
 
         with pytest.raises(EnvironmentProblem, match=r"state folder .* cannot be used"):
             await a_world().__aenter__()
 
     async def test_when_entering_is_cancelled_half_way_nothing_is_left(
-        self, a_world, a_service, living, until
-    ):
+        self, a_world: Make, a_service: Make, living: Make, until: Make
+    ) -> None:
         stubborn = ("sh", "-c", "trap '' TERM; sleep 612; sleep 613")
         async with a_world(a_service("second", *stubborn, detach=True)):
             await until(lambda: living("sleep 612"))
         world = a_world(
-            a_service("first", "sleep", "611"), a_service("second", *stubborn, adopt=False)
+            a_service("first", "sleep", "611"),
+            a_service("second", *stubborn, adopt=False, stop_s=0.3),
         )
         entering = asyncio.ensure_future(world.__aenter__())
         await until(lambda: living("sleep 611"))
@@ -108,8 +117,8 @@ class TestEntering:
         assert [living(word) for word in ("sleep 611", "sleep 612", "sleep 613")] == [[], [], []]
 
     async def test_secrets_reach_the_process_and_nothing_else(
-        self, a_world, tmp_path, monkeypatch, until
-    ):
+        self, a_world: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, until: Make
+    ) -> None:
         monkeypatch.setenv("TOKEN_OF_TEST", "s3cr3t-value")
         (tmp_path / "key").write_text("k3y-value\n")
         process = ProcessSpec(
@@ -131,7 +140,9 @@ class TestEntering:
         assert "k3y" not in ledger
         assert "s3cr3t" not in repr(process)
 
-    async def test_a_missing_secret_says_which_and_where(self, a_world, monkeypatch):
+    async def test_a_missing_secret_says_which_and_where(
+        self, a_world: Make, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.delenv("TOKEN_OF_TEST", raising=False)
         process = ProcessSpec(exec=("sleep", "600"), env={"TOKEN": Secret(env="TOKEN_OF_TEST")})
         world = a_world(ComponentSpec(name="cart", process=process))
@@ -144,8 +155,8 @@ class TestEntering:
 
 class TestLeaving:
     async def test_nothing_is_left_not_even_what_ignores_sigterm(
-        self, a_world, a_service, living, until, tmp_path
-    ):
+        self, a_world: Make, a_service: Make, living: Make, until: Make, tmp_path: Path
+    ) -> None:
         stubborn = "trap '' TERM; echo ready; sleep 621 & while :; do sleep 622; done"
         world = a_world(
             a_service("stubborn", "sh", "-c", stubborn, stop_s=60.0),
@@ -162,8 +173,8 @@ class TestLeaving:
         assert json.loads((tmp_path / ".mendel/processes.json").read_text()) == {}
 
     async def test_a_detached_process_goes_on_and_is_taken_over_by_the_next_mendel(
-        self, a_world, a_service, tmp_path, living
-    ):
+        self, a_world: Make, a_service: Make, tmp_path: Path, living: Make
+    ) -> None:
         async with a_world(a_service("cart", "sleep", "631", detach=True)):
             pid = pid_of(tmp_path)
         assert living("sleep 631") == [pid]
@@ -175,7 +186,9 @@ class TestLeaving:
         assert sample.metrics["alive"] == 1.0
         assert living("sleep 631") == []
 
-    async def test_a_cancelled_leave_kills_at_once(self, a_world, a_service, living, until):
+    async def test_a_cancelled_leave_kills_at_once(
+        self, a_world: Make, a_service: Make, living: Make, until: Make
+    ) -> None:
         world = a_world(a_service("cart", "sh", "-c", "trap '' TERM; sleep 641; sleep 642"))
         await world.__aenter__()
         await until(lambda: living("sleep 641"))
@@ -189,8 +202,8 @@ class TestLeaving:
         await until(lambda: not living("sleep 64"), within_s=0.5)
 
     async def test_an_action_that_comes_too_late_starts_nothing(
-        self, a_world, a_service, an_intent, living
-    ):
+        self, a_world: Make, a_service: Make, an_intent: Make, living: Make
+    ) -> None:
         world = a_world(a_service("cart", "sleep", "651"))
         async with world:
             restart = world.actions("cart")["restart"]
@@ -202,7 +215,9 @@ class TestLeaving:
 
 
 class TestAssembly:
-    async def test_a_process_gets_a_probe_and_a_restart(self, a_world, a_service):
+    async def test_a_process_gets_a_probe_and_a_restart(
+        self, a_world: Make, a_service: Make
+    ) -> None:
         world = a_world(a_service())
 
         (probe,) = world.probes
@@ -211,7 +226,7 @@ class TestAssembly:
         assert (probe.target, probe.name, probe.every_s) == ("cart", "process", 0.5)
         assert name == "restart"
 
-    def test_own_probes_and_actions_replace_those(self, a_world):
+    def test_own_probes_and_actions_replace_those(self, a_world: Make) -> None:
         spec = ComponentSpec(
             name="cart",
             process=ProcessSpec(exec=("sleep", "600")),
@@ -227,7 +242,7 @@ class TestAssembly:
         ]
         assert world.actions("cart")["restart"].settle_s == 1.0
 
-    def test_probes_of_one_kind_have_names_of_their_own(self, a_world):
+    def test_probes_of_one_kind_have_names_of_their_own(self, a_world: Make) -> None:
         spec = ComponentSpec(
             name="cart",
             probes=(
@@ -239,7 +254,7 @@ class TestAssembly:
 
         assert [probe.name for probe in a_world(spec).probes] == ["http", "http-2", "heartbeat"]
 
-    def test_no_target_has_no_actions(self, a_world, a_service):
+    def test_no_target_has_no_actions(self, a_world: Make, a_service: Make) -> None:
         world = a_world(a_service())
 
         assert [dict(world.actions(target)) for target in ("", "*", "cart/1", "other")] == [{}] * 4
@@ -267,11 +282,13 @@ class TestAssembly:
             ),
         ],
     )
-    def test_what_cannot_be_made_is_refused_at_once(self, a_world, spec, words):
+    def test_what_cannot_be_made_is_refused_at_once(
+        self, a_world: Make, spec: ComponentSpec, words: str
+    ) -> None:
         with pytest.raises(ConfigError, match=words):
             a_world(spec)
 
-    def test_aiohttp_is_loaded_only_when_a_url_is_configured(self):
+    def test_aiohttp_is_loaded_only_when_a_url_is_configured(self) -> None:
         program = (
             "import asyncio, sys, pathlib, tempfile\n"
             "from mendel.runtime.world import RealWorld\n"
@@ -291,26 +308,26 @@ class TestAssembly:
 
 class TestLogs:
     async def test_the_log_stays_bounded_while_the_process_writes_on(
-        self, a_world, a_service, tmp_path, until
-    ):
+        self, a_world: Make, a_service: Make, tmp_path: Path, until: Make
+    ) -> None:
         chatty = "i=0; while :; do i=$((i+1)); echo line-$i-of-a-long-story; sleep 0.001; done"
         world = a_world(a_service("cart", "sh", "-c", chatty, log_bytes=4096))
         log = tmp_path / ".mendel/logs/cart.log"
 
         async with world:
-            await until(lambda: log.with_name("cart.log.1").exists(), within_s=10.0)
-            previous = log.with_name("cart.log.1").read_text()
+            former = log.with_name("cart.log.1")
+            await until(lambda: former.exists() and former.stat().st_size > 4000, within_s=10.0)
+            previous = former.read_text()
             await until(lambda: log.stat().st_size > 200)
             fresh = log.read_text()
 
-        assert len(previous) >= 4096
         assert previous.splitlines()[-1].startswith("line-")
         # The first thing in the cut file is the line that came next: nothing but text, no hole.
         assert fresh.startswith("line-")
 
     async def test_a_log_that_cannot_be_written_keeps_nothing_from_starting(
-        self, a_world, a_service, tmp_path
-    ):
+        self, a_world: Make, a_service: Make, tmp_path: Path
+    ) -> None:
         (tmp_path / ".mendel/logs/cart.log").mkdir(parents=True)
 
         async with a_world(a_service()) as world:
@@ -319,8 +336,8 @@ class TestLogs:
 
 class TestHeartbeats:
     async def test_a_heartbeat_reaches_the_probe_of_its_target_and_strays_are_counted(
-        self, a_world
-    ):
+        self, a_world: Make
+    ) -> None:
         world = a_world(ComponentSpec(name="cart", probes=(ProbeSpec(heartbeat_s=60.0),)))
 
         world.heartbeat("cart", {"queue": 3.0})
