@@ -11,18 +11,31 @@ The mark says which loop, pytest-asyncio (1.4 or newer) does the rest; in its st
 needs ``pytest.mark.asyncio`` as well. On a module (``pytestmark``) or a class the mark leaves the
 tests alone that are not asynchronous. The loop is that of the test and lives as long: properties
 that need a fresh clock for each example call `mendel.scenarios.virtual_time.run`.
+
+The fixture ``mendel_system`` gives a test of an agent a bus to live on, in virtual time, without
+the mark (`mendel.scenarios.rehearsal.Rehearsal`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from typing import TYPE_CHECKING
 
 import pytest
 
+if TYPE_CHECKING:
+    from .rehearsal import Rehearsal
+
+try:
+    from pytest_asyncio import fixture as async_fixture
+except ImportError:  # Then pytest itself says what is missing, to tests that use it.
+    async_fixture = pytest.fixture
+
 LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 _MARK = "virtual_time"
+_FIXTURE = "mendel_system"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,11 +55,21 @@ def pytest_asyncio_loop_factories(
     too; and pytest-asyncio takes no "no choice" once anybody implements the hook.
     """
     chosen = yield
-    if item.get_closest_marker(_MARK) is not None:
+    if item.get_closest_marker(_MARK) is not None or _FIXTURE in getattr(item, "fixturenames", ()):
         from .virtual_time import VirtualTimeLoop  # Late: most pytest runs do not need it.
 
         return {_MARK: VirtualTimeLoop}
     return chosen or {"asyncio": asyncio.new_event_loop}
+
+
+@async_fixture
+async def mendel_system() -> AsyncGenerator[Rehearsal, None]:
+    """A bus in virtual time for agents to live on; see `mendel.scenarios.rehearsal`."""
+    from .rehearsal import Rehearsal
+
+    rehearsal = Rehearsal()
+    yield rehearsal
+    await rehearsal.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
