@@ -3,7 +3,7 @@
 import pytest
 from clinic import Clinic, a_care
 from mendel.bus.messages import Advice, Status
-from mendel.core.policy import Denied, EstateView, PolicyConfig
+from mendel.core.policy import Denied, EstateView, Mode, PolicyConfig
 from mendel.core.records import IntentRecord
 
 TAKEN_UP = "taken up again after mendel was restarted"
@@ -114,7 +114,7 @@ def test_no_intent_is_named_twice_when_a_person_resumes_after_the_restart() -> N
 def test_where_nothing_was_under_way_the_question_of_the_cause_is_asked_anew(
     prepare: list[str],
 ) -> None:
-    modes = {"cart": "observe"} if "observed" in prepare else {}
+    modes: dict[str, Mode] = {"cart": "observe"} if "observed" in prepare else {}
     approve = ("restart",) if "approval" in prepare else ()
     before = Clinic({"db": (), "cart": ("db",)}, policy=PolicyConfig(approve=approve), modes=modes)
     if prepare == ["attributed"]:
