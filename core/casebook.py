@@ -43,12 +43,10 @@ class Past(Struct, frozen=True):
 
     Attributes:
         closed_s: when it was closed.
-        healed: whether an action had to be run for it.
         attempts: what was tried.
     """
 
     closed_s: float
-    healed: bool
     attempts: tuple[Attempt, ...]
 
 
@@ -135,25 +133,17 @@ class Casebook:
     def begin(self, now_s: float) -> list[Effect]:
         """Take up what an earlier run left open; the second time there is nothing left of it."""
         records, self._left_open = self._left_open, ()
-        intents = self._unsettled
-        running = {each.incident: each.intent for each in intents}
+        running = {each.incident: each for each in self._unsettled if each.action != NOTIFY}
         effects: list[Effect] = []
         for record in records:
-            attempts = [Attempt(name, "no_effect") for name in record.actions if name != NOTIFY]
-            incident = Incident(
-                record.incident,
-                record.target,
-                now_s,
-                now_s,
-                self.cares.get(record.target, self._stranger),
-                self,
-                attempts,
-            )
-            self.incidents[record.target] = incident
-            stage = Stage(record.stage)
-            intent = running.get(record.incident, "")
-            effects += incident.take_up(stage, record.actions, intent, now_s)
-        return effects
+            target = record.target
+            care = self.cares.get(target, self._stranger)
+            incident = Incident(record.incident, target, now_s, now_s, care, self)
+            self.incidents[target] = incident
+            effects += incident.take_up(record, running.get(record.incident), now_s)
+            if target not in self.topology.components:
+                effects += incident.dismiss(f"{target} is not in the configuration", now_s)
+        return effects + self._tidy(now_s)
 
     def reconfigure(self, cares: Mapping[str, Care]) -> None:
         """Heal by another configuration from here on, open incidents included."""
@@ -265,9 +255,7 @@ class Casebook:
             if incident.stage is not Stage.CLOSED:
                 continue
             del self.incidents[target]
-            self._past[target] = Past(
-                now_s, incident.treatment.was_applied, tuple(incident.treatment.attempts)
-            )
+            self._past[target] = Past(now_s, tuple(incident.treatment.attempts))
             for other in self.incidents.values():
                 if other.cause == target:
                     effects += other.on_cause_closed(now_s)
@@ -278,20 +266,26 @@ class Casebook:
     def _standing(self, name: str, asking: Incident) -> Standing:
         incident = self.incidents.get(name)
         past = self._past.get(name)
-        treated_as = ""
-        if incident is not None and incident.stage is Stage.ATTRIBUTED:
-            treated_as = incident.cause
-        elif incident is not None and incident.stage is not Stage.TRIAGE:
-            treated_as = name
+        # It has had its time to follow a cause that was over before its last triage.
+        recovered = past is not None and past.closed_s > asking.settled_s
         return Standing(
             status=self.health.get(name, Status.UNKNOWN),
             fresh=self._looked_s.get(name, float("-inf")) >= asking.asked_s,
-            treated_as=treated_as,
+            treated_as=self._treated_as(name),
             undecided=incident is not None and incident.stage is Stage.TRIAGE,
             mutual=asking.target in self.topology.below(name),
             onset_s=incident.onset_s if incident is not None else 0.0,
-            healed_s=past.closed_s if past is not None and past.healed else float("-inf"),
+            recovered_s=past.closed_s if past is not None and recovered else float("-inf"),
         )
+
+    def _treated_as(self, name: str) -> str:
+        """Who is treated for the trouble of a target; nobody before that is decided."""
+        root, incident = name, self.incidents.get(name)
+        while incident is not None and incident.stage is Stage.ATTRIBUTED:
+            root = incident.cause
+            incident = self.incidents.get(root)
+        undecided = incident is None or incident.stage is Stage.TRIAGE
+        return "" if root == name and undecided else root
 
     def _view(self, incident: Incident) -> EstateView:
         by_themselves = [
@@ -311,8 +305,9 @@ class Casebook:
         serves = condition_of(incident.scores).gravity < _STILL_SERVES
         if component is None or not component.group or not serves:
             return None
-        return sum(
-            self.health[other.name] is Status.HEALTHY
+        others = [
+            other.name
             for other in self.topology.components.values()
             if other.group == component.group and other.name != component.name
-        )
+        ]
+        return sum(self.health[name] is Status.HEALTHY for name in others) if others else None

@@ -117,7 +117,8 @@ class ThresholdDetector:
 
     Attributes:
         alarmed: whether the alarm stands.
-        onset_s: time of the first bad sample of the present alarm or suspicion.
+        onset_s: time of the first bad sample of the present alarm or suspicion; infinite when
+            there is none.
     """
 
     __slots__ = ("_bits", "_good", "_raised_score", "alarmed", "config", "onset_s")
@@ -147,7 +148,7 @@ class ThresholdDetector:
         config = self.config
         if not config.is_bad(value, alarmed=self.alarmed):
             return self._take_good()
-        if not self._bits:
+        if not self._bits and not self.alarmed:
             self.onset_s = taken_s
         self._good = 0
         self._bits = (self._bits << 1 | 1) & ((1 << config.of) - 1)
@@ -169,7 +170,10 @@ class ThresholdDetector:
         if self.alarmed and self._good >= self.config.clear:
             self.alarmed = False
             self._bits = 0
+            self.onset_s = math.inf
             return Verdict.CLEARED
+        if not self._bits and not self.alarmed:
+            self.onset_s = math.inf
         return Verdict.UNCHANGED
 
     def ask_for_proof(self) -> None:

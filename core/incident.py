@@ -10,15 +10,19 @@ r"""The life of one incident: from the first anomaly to the proof that it is ove
       v
     CONSULTING (plug-ins may advise) --> RECOVERING (the action runs) --> VERIFYING
       VERIFYING --healthy--> CLOSED       VERIFYING --no effect--> WAITING --> next action?
-      VERIFYING --worse--> RECOVERING (takes it back, if it can be) --> ESCALATED
+      VERIFYING --worse--> next action: the one that takes it back --> ESCALATED
 
-From every stage in which nothing is being done, good health closes the incident. Time comes in
-as ``now_s``, wishes go out as effects, and what concerns the whole estate is asked of a `Desk`.
+Good health closes the incident from every stage but RECOVERING. Whenever some time has passed
+before a step, what is known by then is weighed again: nothing in alarm is no reason to act, and
+one that turned out to be a symptom is ATTRIBUTED. Each stage owns its timers; leaving it ends them.
+Time comes in as ``now_s``, wishes go out as effects, and what concerns the whole estate is asked
+of a `Desk`.
 A thread of control per incident was turned down: it cannot be stored, restored or replayed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
@@ -42,7 +46,7 @@ from ..bus.messages import (
 from .effects import CancelTimer, Consult, Effect, Publish, Record, StartTimer
 from .playbook import Attempt
 from .policy import ActionFacts, Ruling
-from .records import IncidentRecord
+from .records import IncidentRecord, IntentRecord
 from .treatment import (
     NOTIFY,
     AskPerson,
@@ -72,9 +76,8 @@ class Stage(StrEnum):
     CLOSED = "closed"
 
 
-# In these something is being done, so that good health proves nothing yet.
-_BUSY = (Stage.CONSULTING, Stage.RECOVERING)
 _OWN = "the evidence speaks of it alone"
+_UNPROVEN = "nothing is in alarm, but it is not proven well either"
 
 
 class Desk(Protocol):
@@ -132,6 +135,7 @@ class Incident:
         status: health of the target as far as it is known here.
         scores: of the metrics that are in alarm.
         asked_s: when the present triage began; evidence must be newer.
+        settled_s: until when it was last given time to follow a cause that is over.
         treatment: what was and will be done to the target.
         cause: the target that is treated instead of this one, or empty.
     """
@@ -155,8 +159,10 @@ class Incident:
         self.status = Status.SICK
         self.scores: dict[str, float] = {}
         self.asked_s = opened_s
+        self.settled_s = -math.inf
         self.treatment = Treatment(target, care, past)
         self.cause = ""
+        self._own: set[str] = set()  # Metrics in alarm that no dependency explains.
         self._reason = ""
         self._approval = ""
         self._intent = ""
@@ -175,7 +181,7 @@ class Incident:
 
     def open(self, anomaly: AnomalyDetected, now_s: float) -> list[Effect]:
         """Begin with the first anomaly."""
-        self.scores[anomaly.metric] = anomaly.score
+        self._take_in(anomaly)
         opened = IncidentOpened(
             target=self.target,
             incident=self.name,
@@ -184,49 +190,55 @@ class Incident:
             reason=anomaly.reason,
         )
         first: list[Effect] = [self._record(anomaly.reason, now_s), Publish(opened)]
-        return first + (self._treat(_OWN, now_s) if anomaly.own else self._triage(now_s))
+        return first + self._triage(now_s)
 
     def take_up(
-        self, stage: Stage, actions: Sequence[str], running: str, now_s: float
+        self, record: IncidentRecord, running: IntentRecord | None, now_s: float
     ) -> list[Effect]:
         """Go on with an incident that an earlier run of mendel left open.
 
         Args:
-            stage: where it stood.
-            actions: what had been run for it.
-            running: intent of an action whose end nobody saw, or empty; its outcome will come.
+            record: where it stood.
+            running: an action whose end nobody saw; its outcome will come.
             now_s: loop time of this run.
         """
         reason = "taken up again after mendel was restarted"
-        self.treatment.ran = list(actions)
+        stage = Stage(record.stage)
+        self.treatment.take_up(record.attempts, record.actions, running.action if running else "")
         self.status = Status.UNKNOWN
-        # What an earlier run isolated is not known here: it is released in the end in any case.
-        self._isolated = self.treatment.was_applied
-        if running:
-            self._intent, self.treatment.action = running, actions[-1]
-            return self._go(Stage.RECOVERING, reason, now_s) + self._await_action(now_s)
+        self._isolated = record.isolated
         if stage is Stage.ESCALATED:
-            return self._go(Stage.ESCALATED, reason, now_s)
+            return self._go(stage, reason, now_s)
+        if running is not None:
+            return self._take_up_action(running, reason, now_s)
+        if stage in (Stage.RECOVERING, Stage.VERIFYING):
+            # Its last action has ended, or never began; either way the target may still boot.
+            return self._verify(self._facts().settle_s, reason, now_s)
         return self._go(Stage.TRIAGE, reason, now_s) + self._triage(now_s)
+
+    def dismiss(self, reason: str, now_s: float) -> list[Effect]:
+        """Put it away without a proof: nobody is to care for its target any more."""
+        return self._close(reason, now_s, outcome="dismissed")
 
     def on_anomaly(self, anomaly: AnomalyDetected, now_s: float) -> list[Effect]:
         """One more metric left its band, or went further from it."""
-        self.scores[anomaly.metric] = anomaly.score
+        self._take_in(anomaly)
         self.onset_s = min(self.onset_s, anomaly.onset_s)
         self.status = Status.SICK
-        if self.stage in (Stage.TRIAGE, Stage.ATTRIBUTED) and anomaly.own:
+        if self.stage is Stage.ATTRIBUTED and anomaly.own:
             return self._treat(_OWN, now_s)
         return self.look_again(now_s)
 
     def on_cleared(self, metric: str) -> None:
         """A metric is back in its band."""
         self.scores.pop(metric, None)
+        self._own.discard(metric)
 
     def on_health(self, status: Status, reason: str, now_s: float) -> list[Effect]:
         """The health of the target changed."""
         self.status = status
-        if status is not Status.HEALTHY or self.stage in _BUSY:
-            return []
+        if status is not Status.HEALTHY or self.stage is Stage.RECOVERING:
+            return []  # While an action runs, good health proves nothing yet.
         return self._close(reason, now_s)
 
     def on_advice(self, advice: Sequence[Advice], now_s: float) -> list[Effect]:
@@ -235,42 +247,41 @@ class Incident:
             return []
         action = self.treatment.action
         veto = self.treatment.hear(advice)
-        return self._next(f"{action} was vetoed: {veto}" if veto else self._reason, now_s)
+        return self._go_on(f"{action} was vetoed: {veto}" if veto else self._reason, now_s)
 
     def on_finished(self, message: ActionFinished, now_s: float) -> list[Effect]:
         """The action came to its end."""
         if self.stage is not Stage.RECOVERING or message.intent != self._intent:
             return []  # Old news, or another's.
         self.desk.finished(message.intent)
-        effects = self._stop("action")
         what = f"{message.action} {message.outcome.replace('_', ' ')}"
         reason = f"{what}: {message.detail}" if message.detail else what
         if message.outcome == "unknown":
-            return effects + self._escalate(f"cannot tell whether {message.action} ran", now_s)
+            return self._escalate(f"cannot tell whether {message.action} ran", now_s)
         if self.treatment.is_undoing:
-            return effects + self._escalate(f"took back what made it worse; {reason}", now_s)
+            return self._escalate(f"{self.treatment.refuted} made it worse; {reason}", now_s)
         if self.treatment.is_preparing:
-            return effects + self._next(reason, now_s)
+            return self._next(reason, now_s)
         if message.outcome == "succeeded":
-            due_s = now_s + message.settle_s + self.care.verify.window_s
-            effects += self._go(Stage.VERIFYING, reason, now_s)
-            return [*effects, self._timer("verify", due_s)]
+            return self._verify(message.settle_s, reason, now_s)
         self.treatment.mark("failed")
-        return effects + self._try_again(reason, now_s)
+        if self.status is Status.HEALTHY:
+            return self._close(f"{reason}; all metrics within bounds all the same", now_s)
+        return self._try_again(reason, now_s)
 
     def on_approval(self, approval: str, who: str, now_s: float) -> list[Effect]:
         """A person said yes."""
         if self.stage is not Stage.AWAITING_APPROVAL or approval != self._approval:
             return []
         self.treatment.approve()
-        return self._next(f"approved by {who}", now_s)
+        return self._go_on(f"approved by {who}", now_s)
 
     def on_resume(self, who: str, now_s: float) -> list[Effect]:
-        """A person wants it tried again, from the start of the plan."""
+        """A person wants it tried again; what a person was asked about, from the start."""
         if self.stage not in (Stage.ESCALATED, Stage.WAITING, Stage.OBSERVED):
             return []
-        self.treatment.start_over()
-        self._held_since_s = None
+        if self.stage is Stage.ESCALATED:
+            self.treatment.start_over()
         return self._go(Stage.TRIAGE, f"resumed by {who}", now_s) + self._triage(now_s)
 
     def on_cause_closed(self, now_s: float) -> list[Effect]:
@@ -287,10 +298,10 @@ class Incident:
                 return self.look_again(now_s, waited=True)
             case "settle", Stage.ATTRIBUTED:
                 reason = f"still sick {self.care.triage.settle_s:g} s after {self.cause} recovered"
-                self.cause = ""
+                self.cause, self.settled_s = "", now_s
                 return self._go(Stage.TRIAGE, reason, now_s) + self._triage(now_s)
             case "retry", Stage.WAITING:
-                return self._next("the wait is over", now_s)
+                return self._go_on("the wait is over", now_s)
             case "consult", Stage.CONSULTING:
                 return self.on_advice((), now_s)
             case "action", Stage.RECOVERING:
@@ -306,9 +317,9 @@ class Incident:
         """Evidence about what the target needs has come in, or time is up."""
         if self.stage is not Stage.TRIAGE:
             return []
-        if not self.scores:  # Taken up again, and nothing is known to be wrong yet.
-            return self._triage(now_s) if waited else []
-        match self.desk.blame(self, waited=waited):
+        if not self.scores:  # Nothing is in alarm any more, or it is not known again yet.
+            return (self._too_long(_UNPROVEN, now_s) or self._triage(now_s)) if waited else []
+        match self._blame(waited=waited):
             case Treat(reason):
                 return self._treat(reason, now_s)
             case Attribute(cause, reason):
@@ -324,16 +335,46 @@ class Incident:
         looks = [Publish(ProbeNow(target=name)) for name in self.desk.below(self.target)]
         return [*looks, self._timer("triage", now_s + self.care.triage.hold_s)]
 
+    def _take_in(self, anomaly: AnomalyDetected) -> None:
+        self.scores[anomaly.metric] = anomaly.score
+        if anomaly.own:
+            self._own.add(anomaly.metric)
+
+    def _blame(self, *, waited: bool) -> Blame:
+        return Treat(_OWN) if self._own else self.desk.blame(self, waited=waited)
+
     def _attribute(self, cause: str, reason: str, now_s: float) -> list[Effect]:
         self.cause = cause
-        effects = [*self._stop("triage"), *self._go(Stage.ATTRIBUTED, reason, now_s)]
+        effects = self._go(Stage.ATTRIBUTED, reason, now_s)
         return effects if self.desk.is_open(cause) else effects + self.on_cause_closed(now_s)
 
     def _treat(self, reason: str, now_s: float) -> list[Effect]:
         self.cause = ""
-        return self._stop("triage", "settle") + self._next(reason, now_s)
+        return self._next(reason, now_s)
 
     # --- what is done about it ----------------------------------------------------------------
+
+    def _go_on(self, reason: str, now_s: float) -> list[Effect]:
+        """Some time has passed: take the next step unless what is known by now objects."""
+        return self._object(now_s) or self._next(reason, now_s)
+
+    def _object(self, now_s: float) -> list[Effect]:
+        """What is to be done instead of a next step; nothing when the step is right."""
+        if not self.scores:
+            return self._await_proof(now_s)
+        match self._blame(waited=True):
+            case Attribute(cause, reason):
+                return self._attribute(cause, reason, now_s)
+        return []
+
+    def _await_proof(self, now_s: float) -> list[Effect]:
+        """Nothing is in alarm and nothing is proven: no reason to act, and none to close."""
+        if escalated := self._too_long(_UNPROVEN, now_s):
+            return escalated
+        later_s = now_s + self.care.verify.window_s
+        if self.stage is Stage.VERIFYING:
+            return [self._timer("verify", later_s)]
+        return self._wait(_UNPROVEN, later_s, now_s)
 
     def _next(self, reason: str, now_s: float) -> list[Effect]:
         self._reason = reason
@@ -356,19 +397,28 @@ class Incident:
                 return self._escalate(f"{reason}; {why}", now_s)
 
     def _hold(self, action: ActionFacts, why: str, retry_s: float, now_s: float) -> list[Effect]:
+        reason = f"{action.name} must wait: {why}"
+        return self._too_long(reason, now_s) or self._wait(reason, retry_s, now_s)
+
+    def _too_long(self, why: str, now_s: float) -> list[Effect]:
+        """Hand over to a person when nothing could be done for too long; else nothing."""
         if self._held_since_s is None:
             self._held_since_s = now_s
         held_s = now_s - self._held_since_s
-        if held_s >= self.care.incident.held_s:
-            return self._escalate(f"held back for {held_s:.0f} s: {why}", now_s)
-        retry = self._timer("retry", retry_s)
-        if self.stage is Stage.WAITING and self._waits_for == why:
-            return [retry]  # Still the same wait: a line per second would be noise.
-        self._waits_for = why
-        return [*self._go(Stage.WAITING, f"{action.name} must wait: {why}", now_s), retry]
+        if held_s < self.care.incident.held_s:
+            return []
+        return self._escalate(f"held back for {held_s:.0f} s: {why}", now_s)
+
+    def _wait(self, reason: str, until_s: float, now_s: float) -> list[Effect]:
+        if self._waits_for == reason:  # Still the same wait: a line per second would be noise.
+            return [self._timer("retry", until_s)]
+        effects = self._go(Stage.WAITING, reason, now_s)
+        self._waits_for = reason
+        return [*effects, self._timer("retry", until_s)]
 
     def _request_approval(self, action: ActionFacts, why: str, now_s: float) -> list[Effect]:
-        self._approval = f"{self.name}.{len(self.treatment.ran) + 1}"
+        # The action is part of it: saying yes twice must not allow whatever comes after it.
+        self._approval = f"{self.name}.{len(self.treatment.ran) + 1}.{action.name}"
         request = ApprovalRequested(
             target=self.target,
             incident=self.name,
@@ -381,7 +431,7 @@ class Incident:
         return [*self._go(Stage.AWAITING_APPROVAL, reason, now_s), Publish(request)]
 
     def _consult(self, action: ActionFacts, now_s: float) -> list[Effect]:
-        self.stage = Stage.CONSULTING  # Too short a stage to be worth a record.
+        effects = self._leave(Stage.CONSULTING)  # Too short a stage to be worth a record.
         due_s = now_s + self.care.incident.consult_s
         proposal = RecoveryProposed(
             target=self.target,
@@ -390,17 +440,16 @@ class Incident:
             attempt=self.treatment.ran.count(action.name) + 1,
             deadline_s=due_s,
         )
-        return [self._timer("consult", due_s), Consult(proposal)]
+        return [*effects, self._timer("consult", due_s), Consult(proposal)]
 
     def _launch(self, action: ActionFacts, now_s: float) -> list[Effect]:
         self._intent = f"{self.name}.{self.treatment.start(self.scores)}"
         self._asks = 0
-        self._held_since_s = None
         self.desk.started(self._intent, self.target, action, now_s)
+        isolate = self._isolate(now_s)
         return [
-            *self._stop("consult"),
             *self._go(Stage.RECOVERING, f"{self._reason}; runs {action.name}", now_s),
-            *self._isolate(now_s),
+            *isolate,
             self._command(action, self._intent),
             *self._await_action(now_s),
         ]
@@ -417,10 +466,18 @@ class Incident:
         return Publish(command)
 
     def _await_action(self, now_s: float) -> list[Effect]:
-        action = self.care.actions.get(self.treatment.action)
-        timeout_s = action.timeout_s if action is not None else 0.0
-        due_s = now_s + timeout_s + self.care.incident.grace_s
+        due_s = now_s + self._facts().timeout_s + self.care.incident.grace_s
         return [self._timer("action", due_s)]
+
+    def _facts(self) -> ActionFacts:
+        """What is known of the last action; the usual, if it has left the configuration."""
+        name = self.treatment.action
+        return self.care.actions.get(name) or ActionFacts(name=name)
+
+    def _take_up_action(self, running: IntentRecord, reason: str, now_s: float) -> list[Effect]:
+        self._intent = running.intent
+        self.desk.started(running.intent, self.target, self._facts(), now_s)
+        return self._go(Stage.RECOVERING, reason, now_s) + self._await_action(now_s)
 
     def _ask_for_action(self, now_s: float) -> list[Effect]:
         """Nobody told how the action went: ask again; the same intent never runs twice."""
@@ -433,38 +490,43 @@ class Incident:
 
     # --- whether it helped --------------------------------------------------------------------
 
+    def _verify(self, settle_s: float, reason: str, now_s: float) -> list[Effect]:
+        due_s = now_s + settle_s + self.care.verify.window_s
+        return [*self._go(Stage.VERIFYING, reason, now_s), self._timer("verify", due_s)]
+
     def _judge(self, now_s: float) -> list[Effect]:
         action = self.treatment.action
+        if self.status is not Status.HEALTHY and (objection := self._object(now_s)):
+            return objection
         conclusion = self.treatment.conclude(self.status, self.scores)
         if conclusion == "helped":
             return self._close("all metrics within bounds", now_s)
         if conclusion == "no_effect":
             return self._try_again(f"{action} did not help", now_s)
-        self._reason = f"{action} made it worse"
-        undo = self.treatment.take_back()
-        if undo is not None:
-            return self._launch(undo, now_s)
-        return self._escalate(f"{self._reason} and cannot be taken back", now_s)
+        if self.treatment.take_back():
+            return self._next(f"{action} made it worse", now_s)
+        return self._escalate(f"{action} made it worse and cannot be taken back", now_s)
 
     def _try_again(self, reason: str, now_s: float) -> list[Effect]:
+        self._held_since_s = None
         wait_s = self.treatment.pause_s()
-        retry = self._timer("retry", now_s + wait_s)
-        return [*self._go(Stage.WAITING, f"{reason}; goes on in {wait_s:g} s", now_s), retry]
+        effects = self._go(Stage.WAITING, f"{reason}; goes on in {wait_s:g} s", now_s)
+        return [*effects, self._timer("retry", now_s + wait_s)]
 
     def _escalate(self, reason: str, now_s: float) -> list[Effect]:
         escalated = IncidentEscalated(
             target=self.target, incident=self.name, reason=reason, escalated_s=now_s
         )
-        effects: list[Effect] = [
-            *self._stop(*self._timers),
-            *self._go(Stage.ESCALATED, reason, now_s),
-            *self._isolate(now_s),
-            Publish(escalated),
-        ]
+        # Counted before the record, so that a later run of mendel gives no intent this name again.
         tell = self.care.actions.get(NOTIFY)
-        if tell is not None:
-            effects.append(self._command(tell, f"{self.name}.{self.treatment.count(NOTIFY)}"))
-        return effects
+        told = f"{self.name}.{self.treatment.count(NOTIFY)}" if tell is not None else ""
+        isolate = self._isolate(now_s)
+        return [
+            *self._go(Stage.ESCALATED, reason, now_s),
+            *isolate,
+            Publish(escalated),
+            *([self._command(tell, told)] if tell is not None else []),
+        ]
 
     def _isolate(self, now_s: float) -> list[Effect]:
         if self._isolated or not self.desk.may_isolate(self.target, now_s):
@@ -473,12 +535,11 @@ class Incident:
         wish = IsolateTarget(target=self.target, incident=self.name, reason=self._reason)
         return [Publish(wish)]
 
-    def _close(self, reason: str, now_s: float) -> list[Effect]:
-        self.treatment.mark("helped")
-        outcome = "attributed" if self.stage is Stage.ATTRIBUTED else "cleared"
-        if self.treatment.was_applied:
-            outcome = "healed"
-        self.stage = Stage.CLOSED
+    def _close(self, reason: str, now_s: float, outcome: str = "") -> list[Effect]:
+        if self.stage is Stage.VERIFYING:
+            self.treatment.mark("helped")
+        outcome = outcome or self._outcome()
+        stopped = self._leave(Stage.CLOSED)
         closed = IncidentClosed(
             target=self.target,
             incident=self.name,
@@ -491,24 +552,32 @@ class Incident:
         )
         release = ReleaseTarget(target=self.target, incident=self.name, reason=reason)
         return [
-            *self._stop(*self._timers),
+            *stopped,
             self._record(reason, now_s, outcome),
             *([Publish(release)] if self._isolated else []),
             Publish(closed),
         ]
 
+    def _outcome(self) -> str:
+        if self.treatment.was_applied:
+            return "healed"
+        return "attributed" if self.stage is Stage.ATTRIBUTED else "cleared"
+
     def _timer(self, name: str, due_s: float) -> StartTimer:
         self._timers[name] = None
         return StartTimer(name, self.target, due_s)
 
-    def _stop(self, *names: str) -> list[Effect]:
-        running = [name for name in names if name in self._timers]
-        for name in running:
-            del self._timers[name]
-        return [CancelTimer(name, self.target) for name in running]
+    def _leave(self, stage: Stage) -> list[Effect]:
+        """Change the stage; the timers of the old one end with it."""
+        if stage not in (Stage.WAITING, Stage.CONSULTING):
+            self._held_since_s = None
+        self.stage, self._waits_for = stage, ""
+        stopped = [CancelTimer(name, self.target) for name in self._timers]
+        self._timers.clear()
+        return [*stopped]
 
     def _go(self, stage: Stage, reason: str, now_s: float) -> list[Effect]:
-        self.stage = stage
+        stopped = self._leave(stage)
         changed = IncidentChanged(
             target=self.target,
             incident=self.name,
@@ -516,7 +585,7 @@ class Incident:
             reason=reason,
             changed_s=now_s,
         )
-        return [self._record(reason, now_s), Publish(changed)]
+        return [*stopped, self._record(reason, now_s), Publish(changed)]
 
     def _record(self, reason: str, now_s: float, outcome: str = "") -> Record:
         record = IncidentRecord(
@@ -529,5 +598,7 @@ class Incident:
             outcome=outcome,
             blamed=self.cause,
             actions=tuple(self.treatment.ran),
+            attempts=tuple(self.treatment.attempts),
+            isolated=self._isolated,
         )
         return Record(record)

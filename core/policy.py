@@ -236,7 +236,8 @@ class Policy:
             (mine, config.component_actions, config.component_period_s, target),
             (self._of_estate, config.estate_actions, config.estate_period_s, "the estate"),
         ):
-            while times and times[0] <= now_s - period_s:
+            # Exactly the sum that `retry_s` promises: a difference may be rounded below it.
+            while times and times[0] + period_s <= now_s:
                 times.popleft()
             if len(times) >= limit:
                 reason = f"{whose} had {limit} actions in the last {period_s:g} s"

@@ -6,6 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from .playbook import Attempt
+
 
 class IncidentRecord(Struct, frozen=True, kw_only=True, tag="incident"):
     """State of an incident after a transition; the newest one of an id counts.
@@ -20,6 +22,8 @@ class IncidentRecord(Struct, frozen=True, kw_only=True, tag="incident"):
         outcome: how it ended; empty while it is open.
         blamed: the target that is treated instead, when this one is only a symptom.
         actions: names of the actions that were run, in order.
+        attempts: what was tried of the plan and what it led to, relapses included.
+        isolated: whether calls are kept away from the target for its sake.
     """
 
     incident: str
@@ -31,6 +35,8 @@ class IncidentRecord(Struct, frozen=True, kw_only=True, tag="incident"):
     outcome: str = ""
     blamed: str = ""
     actions: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    isolated: bool = False
 
 
 class IntentRecord(Struct, frozen=True, kw_only=True, tag="intent"):

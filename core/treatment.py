@@ -150,7 +150,7 @@ class Treatment:
             return GiveUp(f"{self.target} {often}")
         while name := self._next_name():
             facts = self.care.actions.get(name)
-            if observes:
+            if observes and facts is not None:
                 return OnlyWatch(name)
             ruling = None if facts is None else rule(facts)
             if facts is None or (isinstance(ruling, Denied) and ruling.retry_s == math.inf):
@@ -195,9 +195,10 @@ class Treatment:
         """
         if self.is_preparing:
             self._preparations.popleft()
-        elif not self.is_undoing:
-            self._before = condition_of(scores)
-            self.attempts.append(Attempt(self.action))
+        else:
+            if not self.is_undoing:
+                self._before = condition_of(scores)
+                self.attempts.append(Attempt(self.action))
             self._forget_step()
         return self.count(self.action)
 
@@ -217,13 +218,38 @@ class Treatment:
         if self.attempts and not self.attempts[-1].verdict:
             self.attempts[-1] = Attempt(self.attempts[-1].action, verdict)
 
-    def take_back(self) -> ActionFacts | None:
-        """The action that undoes the last one, if there is one; it is chosen with that."""
+    def take_back(self) -> bool:
+        """Make the action that undoes the last one the next step, and the only one left.
+
+        Returns:
+            Whether there is such an action.
+        """
         facts = self.care.actions.get(self.action)
-        undo = self.care.actions.get(facts.undo) if facts is not None else None
-        if undo is not None:
-            self.action, self.is_undoing = undo.name, True
-        return undo
+        if facts is None or facts.undo not in self.care.actions:
+            return False
+        self._step, self._consulted, self.is_undoing = facts.undo, True, True
+        return True
+
+    def take_up(self, attempts: Sequence[Attempt], ran: Sequence[str], running: str) -> None:
+        """Go on where an earlier run of mendel stopped.
+
+        Args:
+            attempts: what was tried.
+            ran: names of all actions that were started, in order.
+            running: name of the action that was under way, or empty.
+        """
+        self.attempts, self.ran = list(attempts), list(ran)
+        self.action = running or (ran[-1] if ran else "")
+        if running:
+            # An action without a verdict is the step itself; after a bad one only its undoing runs.
+            verdict = attempts[-1].verdict if attempts else "none yet"
+            self.is_undoing = verdict == "worse"
+            self.is_preparing = verdict not in ("", "worse")
+
+    @property
+    def refuted(self) -> str:
+        """Name of the last step of the plan that was run, or empty."""
+        return self.attempts[-1].action if self.attempts else ""
 
     def pause_s(self) -> float:
         """How long to wait before the next attempt."""
@@ -232,6 +258,7 @@ class Treatment:
     def start_over(self) -> None:
         """Forget what was tried: a person wants the plan walked from its start."""
         self.attempts.clear()
+        self.is_undoing = False
         self._forget_step()
         self._preparations.clear()
 
@@ -239,7 +266,7 @@ class Treatment:
         self.is_preparing = bool(self._preparations)
         if self._preparations:
             return self._preparations[0]
-        if not self._step:
+        if not self._step and not self.is_undoing:
             self._step = next_action(self.care.plan, self.attempts, self.care.playbook) or ""
         return self._step
 

@@ -25,7 +25,7 @@ class TriageConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     Attributes:
         hold_s: longest wait for fresh evidence about dependencies.
-        settle_s: so long after a dependency was healed, its callers' troubles are still put down
+        settle_s: so long after a dependency recovered, its callers' troubles are still put down
             to it.
     """
 
@@ -39,12 +39,13 @@ class Standing(Struct, frozen=True, kw_only=True):
     Attributes:
         status: its health.
         fresh: whether it was looked at after the anomaly in question was detected.
-        treated_as: its own incident's cause when that is decided: its own name when it is the
-            cause itself, another one's when it is a symptom; empty without a decision.
+        treated_as: who is treated for its trouble: itself when it is the cause, the cause at
+            the end of the chain when it is a symptom; empty before that is decided.
         undecided: it has an incident whose cause is still sought.
         mutual: it needs the target in turn.
         onset_s: start of its trouble, when it has an incident.
-        healed_s: when it last was healed; minus infinity for never.
+        recovered_s: when its last incident was over; minus infinity for never, and when the
+            asking one has already had its time to follow.
     """
 
     status: Status = Status.UNKNOWN
@@ -53,7 +54,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     undecided: bool = False
     mutual: bool = False
     onset_s: float = 0.0
-    healed_s: float = float("-inf")
+    recovered_s: float = float("-inf")
 
 
 class Treat(Struct, frozen=True):
@@ -102,7 +103,8 @@ def blame(
         if standing.treated_as and standing.treated_as != target:
             return Attribute(standing.treated_as, f"{name} is sick and {target} needs it")
     for name, standing in deepest_first:
-        if onset_s <= standing.healed_s + config.settle_s:
+        circular = standing.treated_as == target
+        if not circular and onset_s <= standing.recovered_s + config.settle_s:
             return Attribute(name, f"began before {name} had recovered for {config.settle_s:g} s")
     open_questions = [name for name, each in deepest_first if each.undecided or _is_doubtful(each)]
     if open_questions and not waited:
@@ -122,4 +124,4 @@ def blame(
 
 
 def _is_doubtful(standing: Standing) -> bool:
-    return not standing.fresh or standing.status in (Status.SUSPECT, Status.SICK)
+    return not standing.fresh or standing.status is not Status.HEALTHY

@@ -65,12 +65,15 @@ def conclude(
 
     Args:
         status: health of the target now.
-        before: how ill it was when the action was chosen.
+        before: how ill it was when the action was chosen; unless that is known (after a restart
+            of mendel), nothing is called worse.
         after: how ill it is now.
         config: what counts as worse.
     """
     if status is Status.HEALTHY:
         return "helped"
+    if before == Condition():
+        return "no_effect"
     if after.gravity > before.gravity:
         return "worse"
     grown = after.score > before.score * config.worse_factor

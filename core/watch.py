@@ -115,7 +115,8 @@ class TargetWatch:
 
     def on_sweep(self, now_s: float) -> list[Message]:
         """Look for probes that have fallen silent."""
-        return self._with_status([], now_s) if now_s >= min(self._due_s.values()) else []
+        silent = now_s >= min(self._due_s.values(), default=math.inf)
+        return self._with_status([], now_s) if silent else []
 
     def expect_from(self, now_s: float) -> None:
         """Start the clock of every probe: from here on silence counts."""
@@ -204,7 +205,7 @@ class TargetWatch:
             )
             self.status = status
             events.append(changed)
-            if status is Status.HEALTHY:
+            if status is Status.HEALTHY and not self._acted_on:
                 self._excused_until_s = -math.inf  # It has booted.
         return events
 
