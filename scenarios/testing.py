@@ -21,17 +21,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from .rehearsal import Rehearsal
-
-try:
-    from pytest_asyncio import fixture as async_fixture
-except ImportError:  # Then pytest itself says what is missing, to tests that use it.
-    async_fixture = pytest.fixture
 
 LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 _MARK = "virtual_time"
@@ -62,7 +57,15 @@ def pytest_asyncio_loop_factories(
     return chosen or {"asyncio": asyncio.new_event_loop}
 
 
-@async_fixture
+def _fixture() -> Callable[..., Any]:
+    try:
+        from pytest_asyncio import fixture
+    except ImportError:  # Then pytest itself says what is missing, to tests that use it.
+        return pytest.fixture
+    return fixture
+
+
+@_fixture()
 async def mendel_system() -> AsyncGenerator[Rehearsal, None]:
     """A bus in virtual time for agents to live on; see `mendel.scenarios.rehearsal`."""
     from .rehearsal import Rehearsal
