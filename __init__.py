@@ -1,1 +1,78 @@
-"""mendel heals running systems: it watches, isolates, recovers, verifies and learns."""
+"""mendel heals running systems: it watches, isolates, recovers, verifies and learns.
+
+Public names are loaded when they are first asked for, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .agents.agent import Agent, AgentConfig, on
+    from .agents.ports import Action, ActionResult, IntentStatus, Probe, Sample, World
+    from .bus.local import LocalBus
+    from .bus.messages import Advice, Message, RecoveryProposed
+    from .core.gene import Gene
+    from .core.topology import Component
+    from .errors import MendelError
+    from .runtime.config import Config, load
+    from .runtime.launch import launch
+    from .runtime.system import System
+
+_HOMES = {
+    "Action": ".agents.ports",
+    "ActionResult": ".agents.ports",
+    "Advice": ".bus.messages",
+    "Agent": ".agents.agent",
+    "AgentConfig": ".agents.agent",
+    "Component": ".core.topology",
+    "Config": ".runtime.config",
+    "Gene": ".core.gene",
+    "IntentStatus": ".agents.ports",
+    "LocalBus": ".bus.local",
+    "MendelError": ".errors",
+    "Message": ".bus.messages",
+    "Probe": ".agents.ports",
+    "RecoveryProposed": ".bus.messages",
+    "Sample": ".agents.ports",
+    "System": ".runtime.system",
+    "World": ".agents.ports",
+    "launch": ".runtime.launch",
+    "load": ".runtime.config",
+    "on": ".agents.agent",
+}
+
+__all__ = [
+    "Action",
+    "ActionResult",
+    "Advice",
+    "Agent",
+    "AgentConfig",
+    "Component",
+    "Config",
+    "Gene",
+    "IntentStatus",
+    "LocalBus",
+    "MendelError",
+    "Message",
+    "Probe",
+    "RecoveryProposed",
+    "Sample",
+    "System",
+    "World",
+    "launch",
+    "load",
+    "on",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home, __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})
