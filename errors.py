@@ -1,8 +1,8 @@
-"""What this package raises on purpose: whose fault it is, and what the caller can do.
+"""All errors of this package, in one family.
 
-Every error names the thing, the value it had and what would have been right. What a program needs
-in order to react is an attribute; nobody has to parse text. ``exit_code`` is what the ``mendel``
-command returns for an error that reaches it.
+The text of an error is for people: it says what was found, where, and what was expected. Programs
+find the same in attributes. ``exit_code`` is what the ``mendel`` command returns when an error of
+that kind ends it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import ClassVar
 
 
 class MendelError(Exception):
-    """Base of everything this package raises on purpose."""
+    """Catch this to catch every error that mendel knows of."""
 
     exit_code: ClassVar[int] = 1
 
@@ -63,8 +63,8 @@ class Problem:
         return "\n".join(lines)
 
 
-class ConfigError(MendelError, ValueError):  # A ValueError, so that msgspec adds the path.
-    """A configuration is invalid; nothing was started or changed.
+class ConfigError(MendelError, ValueError):  # msgspec adds the path to a ValueError.
+    """Settings do not make sense, and none of them has taken effect.
 
     Attributes:
         problems: everything that is wrong, in the order of the file; may be empty when the error
@@ -201,12 +201,12 @@ class BusClosed(BusError):
 
 
 class CallNotPermitted(MendelError):
-    """A guard did not let a call pass, so the call was not made.
+    """A guard refused a call; its target has not seen anything of it.
 
     Attributes:
-        target: the protected service.
-        state: state of its circuit (or the limit that refused).
-        retry_after_s: seconds until a call may be permitted.
+        target: whom the call was meant for.
+        state: of its circuit, or the name of the limit that refused.
+        retry_after_s: in how many seconds it is worth trying again.
     """
 
     def __init__(self, target: str, state: str, retry_after_s: float) -> None:

@@ -1,7 +1,7 @@
 """The vocabulary: every fact and every wish that travels between agents.
 
-Events are named in the past tense (``IncidentOpened``), commands in the imperative (``RunAction``).
-A message's subject follows from its type and target: ``AnomalyDetected(target="cart")`` travels as
+Facts have names in the past tense (``IncidentOpened``), wishes are imperatives (``RunAction``). A
+message's subject follows from its type and target: ``AnomalyDetected(target="cart")`` travels as
 ``anomaly.detected.cart``, so ``anomaly.>`` hears every anomaly and ``*.*.cart`` all about one
 component. Subjects that begin with ``system.`` take the system lane, which is never full.
 
@@ -142,15 +142,15 @@ class HealthChanged(Message, frozen=True, kw_only=True):
 
 
 class AnomalyDetected(Message, frozen=True, kw_only=True):
-    """A metric of a target left its normal band.
+    """A detector is sure that a metric is not as it should be.
 
     Attributes:
-        target: where the reading came from.
-        metric: what was measured, with its unit as suffix (``latency_s``).
+        target: who shows it.
+        metric: name of the metric; its last word is the unit (``latency_s``).
         value: the newest value, in that unit.
-        score: distance from normal; 1.0 is the alarm line of the detector.
-        onset_s: estimated start of the anomaly.
-        detected_s: when it was decided; ``detected_s - onset_s`` is the detection delay.
+        score: how far out it is: 1.0 stands for the line where the alarm begins.
+        onset_s: when it began, as far as the samples tell.
+        detected_s: when the detector was sure.
         reason: value, expected band and evidence in words.
         own: whether the metric speaks of the target alone (its process, its memory), so that a
             sick dependency cannot explain it.
@@ -167,7 +167,7 @@ class AnomalyDetected(Message, frozen=True, kw_only=True):
 
 
 class AnomalyCleared(Message, frozen=True, kw_only=True):
-    """A metric of a target is back in its normal band.
+    """A detector is sure that a metric is as it should be again.
 
     Attributes:
         target: whose metric.

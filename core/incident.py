@@ -117,9 +117,7 @@ class Desk(Protocol):
 
 
 class Incident:
-    """Decide what the incident of one target needs next.
-
-    Same inputs, same effects, always.
+    """One target's trouble: what to do about it, and when it is over.
 
     Args:
         name: identifier, unique in the store.

@@ -1,4 +1,4 @@
-"""What may be done, how often, how widely, and whether a person has to say yes first.
+"""The limits of self-help: which actions, how many, how many at once, and with whose consent.
 
 Every action passes here before it runs. The rules are asked in a fixed order and the first one
 that objects decides; an objection says when to ask again, or that asking again is pointless.
