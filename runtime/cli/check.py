@@ -52,6 +52,7 @@ class ProblemView(Struct, frozen=True):
 
 def check(
     config: Path = Path(CONFIG_NAME),
+    /,
     *,
     mode: Mode | None = None,
     settings: Settings = (),
@@ -106,7 +107,7 @@ def _problem(problem: Problem) -> ProblemView:
 
 
 def doctor(
-    config: Path | None = None, *, settings: Settings = (), state: Place = None, out: Printer
+    config: Path | None = None, /, *, settings: Settings = (), state: Place = None, out: Printer
 ) -> int:
     """Check this machine: Python, packages, folders, limits, and what a configuration needs.
 

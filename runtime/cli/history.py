@@ -118,7 +118,7 @@ def _row(view: IncidentView) -> tuple[str, ...]:
 
 
 @incidents.command(name="show")
-def show_incident(incident: str, *, state: Place = None, out: Printer) -> None:
+def show_incident(incident: str, /, *, state: Place = None, out: Printer) -> None:
     """Show the whole record of an incident: transitions, actions, readings.
 
     Args:
@@ -169,7 +169,7 @@ def _action_rows(history: IncidentHistory) -> list[tuple[str, ...]]:
 
 
 @incidents.command(name="explain")
-def explain_incident(incident: str, *, state: Place = None, out: Printer) -> None:
+def explain_incident(incident: str, /, *, state: Place = None, out: Printer) -> None:
     """Tell in words what was seen, blamed, done and verified.
 
     Args:

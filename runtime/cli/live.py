@@ -101,6 +101,7 @@ def _event(event: EventView, out: Out) -> str:
 
 def pause(
     component: str,
+    /,
     *,
     for_s: Annotated[float, Parameter(name="--for", converter=_duration)],
     reason: str = "",
@@ -119,7 +120,7 @@ def pause(
     _tell(out, f"{component} is paused for {format_duration(for_s)}")
 
 
-def resume(component: str, *, state: Place = None, out: Printer) -> None:
+def resume(component: str, /, *, state: Place = None, out: Printer) -> None:
     """End a pause, and take up again what was handed to a person.
 
     Args:
@@ -130,7 +131,7 @@ def resume(component: str, *, state: Place = None, out: Printer) -> None:
     _tell(out, f"{component} is resumed")
 
 
-def approve(approval: str, *, state: Place = None, out: Printer) -> None:
+def approve(approval: str, /, *, state: Place = None, out: Printer) -> None:
     """Let an action run that waits for it.
 
     Args:

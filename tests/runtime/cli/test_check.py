@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from mendel.runtime.cli import main
+
+GOOD = """\
+[[components]]
+name = "cart"
+probes = [{ tcp = "127.0.0.1:1" }]
+actions = { restart = { exec = ["true"] } }
+"""
+BAD = """\
+[[components]]
+name = "cart"
+probes = [{ tcp = "127.0.0.1:1", evry = "1s" }]
+kind = "ap"
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+class TestCheck:
+    def test_a_good_file_is_summed_up(self, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        (here / "mendel.toml").write_text(GOOD)
+
+        assert main(["check"]) == 0
+
+        said = capsys.readouterr()
+        assert said.out == (
+            "mendel.toml is fine: 1 component, 1 probe, 1 action, 0 plug-ins; mode act\n"
+        )
+        assert said.err == ""
+
+    def test_mistakes_go_to_stderr_all_of_them(
+        self, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (here / "my.toml").write_text(BAD)
+
+        assert main(["check", "my.toml"]) == 3
+
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err == (
+            "error[MD101]: unknown field `evry`\n"
+            "  --> my.toml:3  (components[0].probes[0].evry)\n"
+            '   3| probes = [{ tcp = "127.0.0.1:1", evry = "1s" }]\n'
+            "    | help: did you mean `every`?\n"
+            "\n"
+            'error[MD105]: "ap" is not one of the choices\n'
+            "  --> my.toml:4  (components[0].kind)\n"
+            '   4| kind = "ap"\n'
+            "    | help: did you mean `api`?\n"
+            "\n"
+            "my.toml: 2 errors\n"
+        )
+
+    def test_for_programs_mistakes_are_data(
+        self, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (here / "my.toml").write_text(BAD)
+
+        assert main(["check", "my.toml", "--output", "json"]) == 3
+
+        said = capsys.readouterr()
+        found = json.loads(said.out)
+        assert (found["file"], found["ok"], said.err) == ("my.toml", False, "")
+        assert found["problems"][0] == {
+            "code": "MD101",
+            "message": "unknown field `evry`",
+            "place": "components[0].probes[0].evry",
+            "source": "my.toml",
+            "line": 3,
+            "excerpt": 'probes = [{ tcp = "127.0.0.1:1", evry = "1s" }]',
+            "suggestion": "did you mean `every`?",
+        }
+
+    def test_the_option_for_all_may_stand_first(
+        self, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (here / "mendel.toml").write_text(GOOD)
+
+        assert main(["--output", "jsonl", "check"]) == 0
+
+        assert capsys.readouterr().out == (
+            '{"file":"mendel.toml","ok":true,"components":1,"problems":[]}\n'
+        )
+
+    def test_settings_and_mode_override(
+        self, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (here / "mendel.toml").write_text(GOOD)
+
+        code = main(["check", "--set", "components.cart.name=shop", "--mode", "observe", "--show"])
+
+        said = capsys.readouterr()
+        assert code == 0
+        assert 'name = "shop"' in said.out
+        assert 'mode = "observe"' in said.out
+        assert said.err.endswith("mode observe\n")
+
+    def test_a_file_that_is_not_there_is_three(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["check"]) == 3
+
+        assert capsys.readouterr().err.startswith(
+            "error[MD150]: cannot read the configuration: no such file\n  --> mendel.toml\n"
+        )
+
+
+class TestDoctor:
+    def test_a_fit_machine_is_zero(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["doctor", "--output", "json"]) == 0
+
+        found = json.loads(capsys.readouterr().out)
+        assert [each["name"] for each in found] == [
+            "Python",
+            "packages",
+            "state folder",
+            "control socket",
+            "disk",
+            "open files",
+        ]
+
+    def test_what_is_missing_is_one_with_a_remedy(
+        self, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (here / "mendel.toml").write_text(GOOD.replace("true", "no-such-program"))
+
+        assert main(["doctor"]) == 1
+
+        said = capsys.readouterr().out
+        assert "✗ fail       commands" in said
+        assert "not found: no-such-program (of cart)" in said
+        assert "commands: install them, or give their whole path" in said
