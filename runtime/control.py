@@ -36,6 +36,9 @@ _log = logging.getLogger("mendel.control")
 # sun_path of struct sockaddr_un has 108 bytes on Linux, the final zero included.
 SOCKET_PATH_BYTES = 107
 
+# What clients that wait for an answer may cost of the two seconds in which mendel stops.
+_CLOSE_S = 0.2
+
 
 class Controls(Protocol):
     """What can be asked of a running system.
@@ -195,7 +198,7 @@ class ControlServer:
         self._controls = controls
         self._limits = limits or ControlLimits()
         self._server: asyncio.Server | None = None
-        self._clients: set[asyncio.Task[None]] = set()
+        self._clients: dict[asyncio.Task[None], _Client] = {}
         self._inode = 0
 
     async def __aenter__(self) -> ControlServer:
@@ -209,10 +212,14 @@ class ControlServer:
     async def __aexit__(self, *_: object) -> None:
         if self._server is not None:
             self._server.close()
-        for task in self._clients:
-            task.cancel()
+        # Their connections end under them, so that they end by themselves; only one that waits
+        # for the system to answer may need more than that.
+        for client in self._clients.values():
+            client.abort()
         if self._clients:
-            await asyncio.wait(self._clients)
+            _, waiting = await asyncio.wait(self._clients, timeout=_CLOSE_S)
+            for task in waiting:
+                task.cancel()
         # Another process may have taken the place of a file that somebody removed.
         if self.path.exists() and self.path.stat().st_ino == self._inode:
             self.path.unlink()
@@ -226,13 +233,13 @@ class ControlServer:
             client.send({"id": None, "error": _error("too many clients; try again later")})
             writer.close()
             return
-        self._clients.add(task)
+        self._clients[task] = client
         try:
             await client.converse()
         except (ConnectionError, TimeoutError):
             pass  # It went away, or had nothing to say for too long: no news to anyone.
         finally:
-            self._clients.discard(task)
+            del self._clients[task]
             client.close()
 
 
@@ -282,6 +289,10 @@ class _Client:
             transport.abort()
             return
         self._writer.write(msgspec.json.encode(reply) + b"\n")
+
+    def abort(self) -> None:
+        """End the connection at once, whatever is still to be sent."""
+        self._writer.transport.abort()
 
     def close(self) -> None:
         """End the connection, and what it follows."""

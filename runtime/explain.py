@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from ..core.records import WindowRecord
 from .store.archive import ActionRun, IncidentHistory, Transition
-from .units import format_duration
+from .units import format_duration, format_value
 from .words import OUTCOMES
 
 # Before one of these a cause was sought, from them on it is treated.
@@ -75,7 +75,7 @@ class _Clock:
         self._opened_utc = history.summary.opened_utc
 
     def __call__(self, utc: float) -> str:
-        return f"+{format_duration(max(0.0, utc - self._opened_utc))}"
+        return f"+{format_duration(round(max(0.0, utc - self._opened_utc), 3))}"
 
 
 def _headline(history: IncidentHistory) -> str:
@@ -93,31 +93,44 @@ def _headline(history: IncidentHistory) -> str:
 
 def _seen(history: IncidentHistory, clock: _Clock) -> list[str]:
     first = history.transitions[0]
-    found_s = first.record.at_s - first.record.onset_s
+    found_s = round(first.record.at_s - first.record.onset_s, 3)
     delay = f", found {format_duration(found_s)} after it began" if found_s > 0 else ""
     lines = [f"{clock(first.utc)} {first.record.reason}{delay}"]
-    for window in history.windows:
-        lines += _readings(window, first.record.onset_s)
+    reasons = " ".join(each.record.reason for each in history.transitions)
+    for (target, metric), values in _series(history.windows).items():
+        line = _reading(metric, values, first.record.onset_s, told=metric in reasons)
+        if line:
+            lines.append(f"{target}: {line}")
     return lines
 
 
-def _readings(window: WindowRecord, onset_s: float) -> list[str]:
-    """Each metric that changed: where it was before the trouble, and its extremes in it."""
-    lines = []
-    for metric, values in window.metrics.items():
-        rows = list(zip(window.times_s, values, strict=True))
-        before = [value for time_s, value in rows if value is not None and time_s < onset_s]
-        during = [value for time_s, value in rows if value is not None and time_s >= onset_s]
-        if not during:
-            continue
-        low, high = min(during), max(during)
-        usual = f"{before[-1]:g} before, then " if before else ""
-        span = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-        if not before or low != high or before[-1] != low:
-            count = len(during)
-            readings = "1 reading" if count == 1 else f"{count} readings"
-            lines.append(f"{window.target}: {metric} was {usual}{span} ({readings})")
-    return lines
+def _series(windows: Sequence[WindowRecord]) -> dict[tuple[str, str], dict[float, float]]:
+    """Values by time of each metric; windows of one incident overlap."""
+    series: dict[tuple[str, str], dict[float, float]] = {}
+    for window in windows:
+        for metric, values in window.metrics.items():
+            found = series.setdefault((window.target, metric), {})
+            rows = zip(window.times_s, values, strict=True)
+            found.update({time_s: value for time_s, value in rows if value is not None})
+    return series
+
+
+def _reading(metric: str, values: dict[float, float], onset_s: float, *, told: bool) -> str:
+    """Where a metric was before the trouble and in it; empty when that says nothing.
+
+    Of metrics that no reason speaks of, only a yes that became a no is news: processor time and
+    memory move all the time.
+    """
+    before = [value for time_s, value in sorted(values.items()) if time_s < onset_s]
+    during = [value for time_s, value in values.items() if time_s >= onset_s]
+    fell = before[-1:] == [1.0] and 0.0 in during
+    if not during or not (told or fell):
+        return ""
+    usual = f"{format_value(metric, before[-1])} before, then " if before else ""
+    low, high = (format_value(metric, edge) for edge in (min(during), max(during)))
+    span = low if low == high else f"{low} to {high}"
+    count = len(during)
+    return f"{metric} was {usual}{span} ({count} reading{'' if count == 1 else 's'})"
 
 
 def _blamed(transitions: Sequence[Transition], clock: _Clock) -> list[str]:

@@ -90,3 +90,21 @@ def format_duration(duration_s: float) -> str:
     parts = [(total // 86400, "d"), (total // 3600 % 24, "h"), (total // 60 % 60, "m")]
     words = [f"{count}{name}" for count, name in (*parts, (total % 60, "s")) if count]
     return " ".join(words[:2])
+
+
+def format_value(metric: str, value: float) -> str:
+    """A value of a metric for people, in the unit that its name tells.
+
+    Example:
+        >>> format_value("latency_s", 0.0124), format_value("memory_bytes", 2.19e7)
+        ('12.4ms', '21.9MB')
+    """
+    unit = unit_of(metric)
+    if unit == "s" and value >= 0:
+        return format_duration(value)
+    if unit == "bytes":
+        for name in ("GB", "MB", "kB"):
+            if abs(value) >= _FACTORS["bytes"][name]:
+                return f"{value / _FACTORS['bytes'][name]:.3g}{name}"
+        return f"{value:.3g}B"
+    return f"{value:.4g}"

@@ -28,6 +28,7 @@ from cyclopts import App, CycloptsError, Parameter
 from ...errors import ConfigError, MendelError
 from . import check, history, live
 from .output import Form, Out
+from .run import run
 
 _USAGE = 2
 _BUG = 70
@@ -45,6 +46,7 @@ app = App(
     default_parameter=Parameter(negative=()),
     help_format="plaintext",
 )
+app.command(run)
 app.command(check.check)
 app.command(live.status)
 app.command(live.events)

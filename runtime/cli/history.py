@@ -10,12 +10,13 @@ from cyclopts import App, Parameter
 
 from ...errors import MendelError, NotRunning, StoreError
 from ..client import ControlClient
-from ..units import format_duration
+from ..units import format_duration, format_value
 from ..views import IncidentView
 from .output import Out, Printer
 from .place import SOCKET_NAME, STORE_NAME, Place, state_folder
 
 if TYPE_CHECKING:
+    from ...core.records import WindowRecord
     from ..explain import Explanation
     from ..store.archive import Archive, IncidentHistory, IncidentSummary
 
@@ -138,16 +139,17 @@ def show_incident(incident: str, /, *, state: Place = None, out: Printer) -> Non
         out.table(header, _action_rows(history))
     for window in history.windows:
         out.line()
-        metrics = list(window.metrics)
-        rows = [
-            (
-                f"{time_s - window.times_s[-1]:+.2f}s",
-                *(_value(window.metrics[m][i]) for m in metrics),
-            )
-            for i, time_s in enumerate(window.times_s)
-        ]
         out.line(f"readings of {window.target}, in seconds before the last one")
-        out.table(("TIME", *metrics), rows)
+        out.table(("TIME", *window.metrics), _reading_rows(window))
+
+
+def _reading_rows(window: WindowRecord) -> list[tuple[str, ...]]:
+    columns = [
+        ["" if value is None else format_value(metric, value) for value in values]
+        for metric, values in window.metrics.items()
+    ]
+    times = [f"{time_s - window.times_s[-1]:+.2f}" for time_s in window.times_s]
+    return list(zip(times, *columns, strict=True))
 
 
 def _action_rows(history: IncidentHistory) -> list[tuple[str, ...]]:
@@ -235,7 +237,3 @@ def _history(place: Place, incident: str) -> IncidentHistory:
 
 def _clock(utc: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(utc)) + f".{int(utc % 1 * 1000):03d}"
-
-
-def _value(value: float | None) -> str:
-    return "" if value is None else f"{value:g}"

@@ -43,6 +43,7 @@ class Estate:
         self.events: list[EventView] = []
         self.followers: list[Callable[[Sequence[EventView]], None]] = []
         self.changed = asyncio.Event()
+        self.hangs = False
 
     def happen(self, event: EventView) -> None:
         self.events.append(event)
@@ -83,6 +84,9 @@ class Estate:
         self.log.append(("heartbeat", target, metrics))
 
     async def stop(self, *, who: str) -> None:
+        self.changed.set()
+        if self.hangs:
+            await asyncio.Event().wait()
         self.log.append(("stop", who))
 
     def recent_events(self, *, pattern: str, limit: int) -> Sequence[EventView]:
@@ -318,7 +322,7 @@ class TestTheFile:
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
     async def test_it_goes_with_the_server_and_open_connections_end(
-        self, path: Path, estate: Estate
+        self, path: Path, estate: Estate, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with ControlServer(path, estate):
             reader, writer = await asyncio.open_unix_connection(path)
@@ -327,7 +331,20 @@ class TestTheFile:
 
         assert await reader.read() == b""
         assert not path.exists()
+        assert caplog.records == []
         writer.close()
+
+    async def test_one_that_waits_for_the_system_does_not_hold_up_the_end(
+        self, path: Path, estate: Estate
+    ) -> None:
+        estate.hangs = True
+        async with ControlServer(path, estate):
+            _, writer = await asyncio.open_unix_connection(path)
+            writer.write(b'{"verb": "stop"}\n')
+            await estate.changed.wait()
+        writer.close()
+
+        assert estate.log == []
 
     async def test_one_that_another_process_made_meanwhile_stays(
         self, path: Path, estate: Estate

@@ -69,6 +69,7 @@ def a_run(
 
 
 OPENED = a_record("triage", "alive is 0, should be at least 0.5", 100.0)
+LATE = a_record("triage", "latency_s is 0.4, should be at most 0.3", 100.0)
 
 
 def test_a_healed_incident_is_a_whole_story() -> None:
@@ -86,9 +87,15 @@ def test_a_healed_incident_is_a_whole_story() -> None:
                 metrics={
                     "alive": (1.0, 0.0, 0.0),
                     "latency_s": (0.1, None, 0.4),
-                    "memory_bytes": (5.0, 5.0, 5.0),
+                    "memory_bytes": (5.0, 5.0, 7.0),
                     "ok": (1.0, None, None),
                 },
+            ),
+            WindowRecord(
+                incident="3-17",
+                target="db",
+                times_s=(100.0, 101.0),
+                metrics={"alive": (0.0, 1.0), "ok": (None, 1.0)},
             ),
         ),
     )
@@ -99,8 +106,7 @@ def test_a_healed_incident_is_a_whole_story() -> None:
         headline="Incident 3-17 of db was healed and verified by restart, 3s after it was opened.",
         seen=(
             "+0ms alive is 0, should be at least 0.5, found 1s after it began",
-            "db: alive was 1 before, then 0 (2 readings)",
-            "db: latency_s was 0.1 before, then 0.4 (1 reading)",
+            "db: alive was 1 before, then 0 to 1 (3 readings)",
         ),
         blamed=("+200ms db itself: nothing that it needs is sick",),
         done=("+300ms restart on db: succeeded after 500ms (pid 42)",),
@@ -108,6 +114,20 @@ def test_a_healed_incident_is_a_whole_story() -> None:
             "+800ms fresh readings are awaited",
             "+3s over: all metrics within bounds",
         ),
+    )
+
+
+def test_a_metric_that_a_reason_speaks_of_is_shown_in_its_unit() -> None:
+    window = WindowRecord(
+        incident="3-17",
+        target="db",
+        times_s=(99.5, 100.0),
+        metrics={"latency_s": (0.35, 0.4), "memory_bytes": (5.0, 7.0)},
+    )
+
+    assert explain(a_history(LATE, windows=(window,))).seen == (
+        "+0ms latency_s is 0.4, should be at most 0.3, found 1s after it began",
+        "db: latency_s was 350ms to 400ms (2 readings)",
     )
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mendel.runtime.units import format_duration, parse_quantity, short_name, unit_of
+from mendel.runtime.units import format_duration, format_value, parse_quantity, short_name, unit_of
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,21 @@ def test_a_shown_duration_reads_back_as_nearly_the_same(seconds: float) -> None:
 )
 def test_the_unit_of_a_field_is_in_its_name(field: str, unit: str, short: str) -> None:
     assert (unit_of(field), short_name(field)) == (unit, short)
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "shown"),
+    [
+        ("latency_s", 0.0123, "12.3ms"),
+        ("drift_s", -2.5, "-2.5"),
+        ("memory_bytes", 21_945_678.0, "21.9MB"),
+        ("memory_bytes", 3e9, "3GB"),
+        ("queue_bytes", 512.0, "512B"),
+        ("ok", 1.0, "1"),
+        ("cpu_share", 0.309645, "0.3096"),
+    ],
+)
+def test_values_are_shown_in_the_unit_of_their_metric(
+    metric: str, value: float, shown: str
+) -> None:
+    assert format_value(metric, value) == shown

@@ -141,9 +141,9 @@ class TestShow:
         assert "restart  db  1        succeeded  200ms  pid 7" in said
         assert said.endswith(
             "readings of db, in seconds before the last one\n"
-            "TIME    alive  ok\n"
-            "-0.50s  1      1\n"
-            "+0.00s  0\n"
+            "TIME   alive  ok\n"
+            "-0.50  1      1\n"
+            "+0.00  0\n"
         )
 
     def test_for_programs_it_is_one_document(
