@@ -81,7 +81,7 @@ class ControlClient:
         """Ask for something.
 
         Args:
-            verb: one of `mendel.runtime.control.VERBS`, but for ``events``.
+            verb: one of `mendel.runtime.verbs.VERBS`, but for ``events``.
             kind: type of the answer.
             args: of the verb.
 

@@ -22,14 +22,15 @@ import socket
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct, structs
+from msgspec import Struct, structs
 
 from ..errors import EnvironmentProblem, MendelError
 from .kinds import did_you_mean
-from .views import AgentView, EventView, IncidentView, SystemView
+from .verbs import SIGNED, VERBS, Controls, Request
+from .views import EventView
 
 _log = logging.getLogger("mendel.control")
 
@@ -38,114 +39,6 @@ SOCKET_PATH_BYTES = 107
 
 # What clients that wait for an answer may cost of the two seconds in which mendel stops.
 _CLOSE_S = 0.2
-
-
-class Controls(Protocol):
-    """What can be asked of a running system.
-
-    A wish that cannot be granted raises a `MendelError`; its text is the answer.
-    """
-
-    async def status(self) -> SystemView:
-        """How everything is."""
-        ...
-
-    async def agents(self) -> Sequence[AgentView]:
-        """How the agents are."""
-        ...
-
-    async def incidents(self, *, limit: int) -> Sequence[IncidentView]:
-        """The newest incidents, newest first."""
-        ...
-
-    async def pause(self, *, target: str, for_s: float, who: str, reason: str) -> None:
-        """Keep hands off a component, or off everything (``*``)."""
-        ...
-
-    async def resume(self, *, target: str, who: str) -> None:
-        """End a pause, and take up again what was handed to a person."""
-        ...
-
-    async def approve(self, *, approval: str, who: str) -> None:
-        """Let an action run that waits for it."""
-        ...
-
-    async def heartbeat(self, *, target: str, metrics: dict[str, float]) -> None:
-        """A component reports itself."""
-        ...
-
-    async def stop(self, *, who: str) -> None:
-        """Begin to stop; returns before it is done."""
-        ...
-
-    def recent_events(self, *, pattern: str, limit: int) -> Sequence[EventView]:
-        """The newest events of subjects that match, oldest first."""
-        ...
-
-    def follow_events(
-        self, *, pattern: str, callback: Callable[[Sequence[EventView]], None]
-    ) -> Callable[[], None]:
-        """Hand over events as they come; returns what ends that."""
-        ...
-
-
-class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line from a client."""
-
-    verb: str
-    id: int | str | None = None
-    args: dict[str, Any] = {}
-
-
-_Named = Annotated[str, Meta(min_length=1)]
-_Limit = Annotated[int, Meta(ge=0, le=1000)]
-
-
-class _Nothing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class _Incidents(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    limit: _Limit = 50
-
-
-class _Pause(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    target: _Named
-    for_s: Annotated[float, Meta(gt=0)]
-    reason: str = ""
-
-
-class _Resume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    target: _Named
-
-
-class _Approve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    approval: _Named
-
-
-class _Heartbeat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    target: _Named
-    metrics: dict[str, float] = {}
-
-
-class _Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pattern: str = ">"
-    limit: _Limit = 20
-    follow: bool = False
-
-
-VERBS: dict[str, type[Struct]] = {
-    "status": _Nothing,
-    "agents": _Nothing,
-    "incidents": _Incidents,
-    "pause": _Pause,
-    "resume": _Resume,
-    "approve": _Approve,
-    "heartbeat": _Heartbeat,
-    "stop": _Nothing,
-    "events": _Events,
-}
-_SIGNED = frozenset({"pause", "resume", "approve", "stop"})  # Who asked goes on record.
 
 
 class ControlLimits(Struct, frozen=True, kw_only=True):
@@ -217,8 +110,8 @@ class ControlServer:
         for client in self._clients.values():
             client.abort()
         if self._clients:
-            _, waiting = await asyncio.wait(self._clients, timeout=_CLOSE_S)
-            for task in waiting:
+            ended = await asyncio.wait(self._clients, timeout=_CLOSE_S)
+            for task in ended[1]:
                 task.cancel()
         # Another process may have taken the place of a file that somebody removed.
         if self.path.exists() and self.path.stat().st_ino == self._inode:
@@ -333,7 +226,7 @@ class _Client:
     async def _do(self, request: Request, args: dict[str, Any]) -> Any:
         if request.verb == "events":
             return self._events(request, **args)
-        if request.verb in _SIGNED:
+        if request.verb in SIGNED:
             args["who"] = self._who
         return await getattr(self._controls, request.verb)(**args)
 

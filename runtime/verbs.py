@@ -1,0 +1,118 @@
+"""What can be asked of a running system: the verbs, their arguments, and who answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Protocol
+
+from msgspec import Meta, Struct
+
+from .views import AgentView, EventView, IncidentView, SystemView
+
+
+class Controls(Protocol):
+    """What can be asked of a running system.
+
+    A wish that cannot be granted raises a `MendelError`; its text is the answer.
+    """
+
+    async def status(self) -> SystemView:
+        """How everything is."""
+        ...
+
+    async def agents(self) -> Sequence[AgentView]:
+        """How the agents are."""
+        ...
+
+    async def incidents(self, *, limit: int) -> Sequence[IncidentView]:
+        """The newest incidents, newest first."""
+        ...
+
+    async def pause(self, *, target: str, for_s: float, who: str, reason: str) -> None:
+        """Keep hands off a component, or off everything (``*``)."""
+        ...
+
+    async def resume(self, *, target: str, who: str) -> None:
+        """End a pause, and take up again what was handed to a person."""
+        ...
+
+    async def approve(self, *, approval: str, who: str) -> None:
+        """Let an action run that waits for it."""
+        ...
+
+    async def heartbeat(self, *, target: str, metrics: dict[str, float]) -> None:
+        """A component reports itself."""
+        ...
+
+    async def stop(self, *, who: str) -> None:
+        """Begin to stop; returns before it is done."""
+        ...
+
+    def recent_events(self, *, pattern: str, limit: int) -> Sequence[EventView]:
+        """The newest events of subjects that match, oldest first."""
+        ...
+
+    def follow_events(
+        self, *, pattern: str, callback: Callable[[Sequence[EventView]], None]
+    ) -> Callable[[], None]:
+        """Hand over events as they come; returns what ends that."""
+        ...
+
+
+class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line from a client."""
+
+    verb: str
+    id: int | str | None = None
+    args: dict[str, Any] = {}
+
+
+_Named = Annotated[str, Meta(min_length=1)]
+_Limit = Annotated[int, Meta(ge=0, le=1000)]
+
+
+class _Nothing(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Incidents(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    limit: _Limit = 50
+
+
+class _Pause(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    target: _Named
+    for_s: Annotated[float, Meta(gt=0)]
+    reason: str = ""
+
+
+class _Resume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    target: _Named
+
+
+class _Approve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    approval: _Named
+
+
+class _Heartbeat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    target: _Named
+    metrics: dict[str, float] = {}
+
+
+class _Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pattern: str = ">"
+    limit: _Limit = 20
+    follow: bool = False
+
+
+VERBS: dict[str, type[Struct]] = {
+    "status": _Nothing,
+    "agents": _Nothing,
+    "incidents": _Incidents,
+    "pause": _Pause,
+    "resume": _Resume,
+    "approve": _Approve,
+    "heartbeat": _Heartbeat,
+    "stop": _Nothing,
+    "events": _Events,
+}
+SIGNED = frozenset({"pause", "resume", "approve", "stop"})  # Who asked goes on record.
