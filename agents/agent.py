@@ -30,6 +30,7 @@ from ..bus.mailbox import Overflow
 from ..bus.messages import Message, Reconfigure, Reconfigured, RecoveryProposed
 from ..bus.routes import Key
 from ..core.effects import CancelTimer, Consult, Effect, Publish, Record, StartTimer
+from ..core.units import spelled_out
 from .life import Life
 from .ports import Journal
 from .timers import Timer as Timer
@@ -300,15 +301,17 @@ def convert_config(
 
     Args:
         agent_class: whose config.
-        settings: fields that differ from ``base``.
+        settings: fields that differ from ``base``; those with a unit may be written as texts.
         base: the config to start from; its defaults when None.
 
     Raises:
         msgspec.ValidationError: a field is unknown, of the wrong type or out of bounds.
-        ConfigError: the fields do not go together.
+        ConfigError: a duration or size is not of its form, or the fields do not go together.
     """
+    kind = agent_class.Config
     fields = {} if base is None else msgspec.to_builtins(base)
-    return msgspec.convert({**fields, **settings}, agent_class.Config)
+    changed = spelled_out(settings, kind.__struct_fields__)
+    return msgspec.convert({**fields, **changed}, kind)
 
 
 def _adopt_config(cls: type[Agent[Any]]) -> None:

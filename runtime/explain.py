@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from ..core.records import WindowRecord
+from ..core.units import format_duration, format_value
 from .store.archive import ActionRun, IncidentHistory, Transition
-from .units import format_duration, format_value
 from .words import OUTCOMES
 
 # Before one of these a cause was sought, from them on it is treated.

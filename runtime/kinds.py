@@ -13,10 +13,10 @@ from typing import Any
 
 from msgspec import inspect
 
+from ..core.units import HELP, Unit
 from .document import Given
 from .redact import HIDDEN, is_sensitive, redact
 from .toml_places import Path
-from .units import HELP, Unit, short_name
 
 _SHOWN_CHARACTERS = 60  # Enough to recognise a value; a whole certificate helps nobody.
 
@@ -74,14 +74,6 @@ def interpret(given: Given, info: inspect.Type) -> Any:
     if isinstance(value, str) or (not fits(info, value) and fits(info, str(given))):
         return value if isinstance(value, str) and given[:1] in "\"'" else str(given)
     return value
-
-
-def field_of(key: str, fields: Iterable[str]) -> str | None:
-    """The field that a key stands for, written with or without its unit."""
-    known = list(fields)
-    if key in known:
-        return key
-    return next((name for name in known if short_name(name) == key), None)
 
 
 def limits(info: inspect.IntType | inspect.FloatType) -> list[tuple[str, Callable[[float], bool]]]:

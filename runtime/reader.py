@@ -17,12 +17,12 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import inspect
 
+from ..core.units import Unit, field_of, parse_quantity, short_name, unit_of
 from ..errors import Problem
 from . import kinds
 from .document import Document, Given, plain
 from .kinds import did_you_mean
 from .toml_places import Path
-from .units import Unit, parse_quantity, short_name, unit_of
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ class _Reader:
         for key, value in table.items():
             if key == info.tag_field:
                 continue
-            name = kinds.field_of(key, fields)
+            name = field_of(key, fields)
             if name is None:
                 meant |= self._unknown(key, fields, path)
             elif name in written:

@@ -28,7 +28,7 @@ from ..bus.messages import (
     StoreDegraded,
     StoreRecovered,
 )
-from .units import format_duration
+from ..core.units import format_duration
 
 OUTCOMES = {
     "healed": "healed and verified",

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from cyclopts import App, Parameter
 
+from ...core.units import format_duration, format_value
 from ...errors import MendelError, NotRunning, StoreError
 from ..client import ControlClient
-from ..units import format_duration, format_value
 from ..views import IncidentView
 from .output import Out, Printer
 from .place import SOCKET_NAME, STORE_NAME, Place, state_folder

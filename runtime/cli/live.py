@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter, Token
 
+from ...core.units import format_duration, parse_quantity
 from ..client import ControlClient
-from ..units import format_duration, parse_quantity
 from ..views import AgentView, ComponentView, EventView, SystemView
 from .output import Done, Out, Printer
 from .place import SOCKET_NAME, Place, state_folder

@@ -53,7 +53,7 @@ def test_agents_are_loaded_by_name_with_their_settings(folder: Path) -> None:
 
     agents, problems = load_agents(
         ["plugins_good:DrainFirst", "plugins_good:Other"],
-        settings={"drain-first": {"drain_s": 10}},
+        settings={"drain-first": {"drain": "10s"}},
     )
 
     assert problems == ()

@@ -3,7 +3,16 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mendel.runtime.units import format_duration, format_value, parse_quantity, short_name, unit_of
+from mendel.core.units import (
+    field_of,
+    format_duration,
+    format_value,
+    parse_quantity,
+    short_name,
+    spelled_out,
+    unit_of,
+)
+from mendel.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -82,3 +91,39 @@ def test_values_are_shown_in_the_unit_of_their_metric(
     metric: str, value: float, shown: str
 ) -> None:
     assert format_value(metric, value) == shown
+
+
+def test_a_key_is_a_field_with_or_without_its_unit() -> None:
+    fields = ["every_s", "log_bytes", "name"]
+
+    assert [field_of(key, fields) for key in ("every", "every_s", "log", "name", "evry")] == [
+        "every_s",
+        "every_s",
+        "log_bytes",
+        "name",
+        None,
+    ]
+
+
+def test_settings_get_the_names_and_numbers_of_their_fields() -> None:
+    settings = {"every": "2s", "log_bytes": "1kB", "wait_s": 3, "name": "5s", "other": "x"}
+
+    assert spelled_out(settings, ["every_s", "log_bytes", "wait_s", "name"]) == {
+        "every_s": 2.0,
+        "log_bytes": 1000,
+        "wait_s": 3,
+        "name": "5s",
+        "other": "x",
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"every": "2x"}, "every: '2x' will not do; expected a duration such as"),
+        ({"every": "2s", "every_s": 2}, "`every` and `every_s` are the same field; keep one"),
+    ],
+)
+def test_settings_of_the_wrong_form_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        spelled_out(settings, ["every_s"])

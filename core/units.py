@@ -1,9 +1,16 @@
-"""Durations and sizes as people write them: ``800ms``, ``1m30s``, ``64MB``, ``1.5GiB``."""
+"""Durations and sizes as people write them: ``800ms``, ``1m30s``, ``64MB``, ``1.5GiB``.
+
+The unit of a quantity is the suffix of its name, here and everywhere: ``every_s``, ``log_bytes``.
+People may leave the suffix out and write the unit with the value instead.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from ..errors import ConfigError
 
 Unit = Literal["", "s", "bytes"]
 
@@ -44,6 +51,45 @@ def short_name(field: str) -> str:
         ('every', 'latency_max', 'status')
     """
     return _SUFFIX.sub("", field)
+
+
+def field_of(key: str, fields: Iterable[str]) -> str | None:
+    """The field that a key stands for, written with or without its unit."""
+    known = list(fields)
+    if key in known:
+        return key
+    return next((name for name in known if short_name(name) == key), None)
+
+
+def spelled_out(settings: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
+    """Settings as people write them, with the names and numbers that their fields have.
+
+    Args:
+        settings: by key; a key that is no field stays as it is.
+        fields: names of all fields.
+
+    Raises:
+        ConfigError: a quantity is not of its form, or one field is set in two spellings.
+
+    Example:
+        >>> spelled_out({"drain": "800ms", "tries": 3}, ["drain_s", "tries"])
+        {'drain_s': 0.8, 'tries': 3}
+    """
+    known = list(fields)
+    result: dict[str, Any] = {}
+    for key, value in settings.items():
+        name = field_of(key, known) or key
+        if name in result:
+            raise ConfigError(f"`{short_name(name)}` and `{name}` are the same field; keep one")
+        unit = unit_of(name)
+        if unit and isinstance(value, str):
+            try:
+                value = parse_quantity(value, unit)
+                value = int(value) if unit == "bytes" else value
+            except ValueError as error:
+                raise ConfigError(f"{key}: {value!r} will not do; {error}") from None
+        result[name] = value
+    return result
 
 
 def parse_quantity(text: str, unit: Unit) -> float:
