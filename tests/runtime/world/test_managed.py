@@ -274,10 +274,11 @@ class TestAfterACrashOfMendel:
             other.wait()
 
     @pytest.mark.parametrize("seed", range(5))
-    async def test_killed_at_any_moment_of_a_restart_there_is_exactly_one_process_after(
+    async def test_killed_at_any_moment_of_a_restart_it_leaves_nothing_that_is_not_found(
         self,
         a_world: Make,
         a_service: Make,
+        an_intent: Make,
         crashed_mendel: Make,
         living: Make,
         tmp_path: Path,
@@ -288,8 +289,11 @@ class TestAfterACrashOfMendel:
         crashed_mendel(*command, after_s=random.Random(seed).uniform(0.001, 0.03))
 
         async with a_world(a_service("cart", *command)) as world:
-            running = world.actions("cart")["restart"].before()["pid"]
-            assert living(" ".join(command)) == [running]
+            # The one that was found may just be ending; what nobody knows of would stay.
+            assert len(living(" ".join(command))) <= 1
+            restart = world.actions("cart")["restart"]
+            await restart.run(an_intent())
+            assert living(" ".join(command)) == [restart.before()["pid"]]
 
         assert living(" ".join(command)) == []
 
