@@ -145,12 +145,25 @@ class TargetWatch:
                 scores.append(detector.config.score(value))
         return max(scores)
 
-    def reconfigure(self, config: WatchConfig) -> None:
-        """Watch with other thresholds; what is known stays where the threshold stays."""
-        for metric, detector in list(self._detectors.items()):
-            if (detector.config if detector else None) != _threshold_of(config, metric):
-                del self._detectors[metric]
+    def reconfigure(self, config: WatchConfig, now_s: float) -> list[Message]:
+        """Watch with other thresholds; what is known stays where the threshold stays.
+
+        An alarm of a line that was moved is over, but the target is not well for that: what is
+        measured by a new line has to be proven good by it.
+        """
         self.config = config
+        events: list[Message] = []
+        for metric, detector in list(self._detectors.items()):
+            if (detector.config if detector else None) == _threshold_of(config, metric):
+                continue
+            del self._detectors[metric]
+            renewed = self._detector(metric)
+            if renewed is not None:
+                renewed.ask_for_proof()
+            if detector is not None and detector.alarmed:
+                cleared = AnomalyCleared(target=self.target, metric=metric, cleared_s=now_s)
+                events.append(cleared)
+        return events  # The status follows with the next sample.
 
     def _excuse(self, until_s: float, now_s: float, *, acted_on: bool) -> list[Message]:
         self._excused_until_s, self._acted_on = until_s, acted_on
