@@ -52,7 +52,6 @@ from .treatment import (
     AskPerson,
     AskPlugins,
     Care,
-    GiveUp,
     Hold,
     OnlyWatch,
     Run,
@@ -284,8 +283,7 @@ class Incident:
 
     def on_cause_closed(self, now_s: float) -> list[Effect]:
         """What this one was a symptom of is over; it gets time to follow."""
-        if self.stage is not Stage.ATTRIBUTED:
-            return []
+        assert self.stage is Stage.ATTRIBUTED, f"{self.name} is {self.stage}, so it has no cause"
         return [self._timer("settle", now_s + self.care.triage.settle_s)]
 
     def on_timer(self, name: str, now_s: float) -> list[Effect]:
@@ -391,8 +389,7 @@ class Incident:
                 return self._hold(action, why, retry_s, now_s)
             case OnlyWatch(action):
                 return self._go(Stage.OBSERVED, f"{reason}; would run {action}", now_s)
-            case GiveUp(why):
-                return self._escalate(f"{reason}; {why}", now_s)
+        return self._escalate(f"{reason}; {move.reason}", now_s)
 
     def _hold(self, action: ActionFacts, why: str, retry_s: float, now_s: float) -> list[Effect]:
         reason = f"{action.name} must wait: {why}"

@@ -263,6 +263,14 @@ class TestTreating:
         assert (late.intent, current.intent) == ("1-1.1", "1-1.2")
         assert clinic.stage() == "recovering"
 
+    def test_a_timer_of_a_stage_that_is_over_is_old_news(self) -> None:
+        clinic = Clinic()
+        clinic.sick()
+
+        late = clinic.book.on_timer("verify", "cart", 11.0)
+
+        assert (late, clinic.book.on_timer("retry", "web", 11.0)) == ([], [])
+
     def test_a_message_of_no_concern_changes_nothing(self) -> None:
         clinic = Clinic()
 

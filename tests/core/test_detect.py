@@ -60,7 +60,7 @@ class TestThreshold:
         ],
     )
     def test_the_score_is_one_on_the_line_and_more_beyond_it(
-        self, settings: dict[str, float], value: float, score: float
+        self, settings: dict[str, Any], value: float, score: float
     ) -> None:
         assert Threshold(**settings).score(value) == score
 
@@ -72,7 +72,7 @@ class TestThreshold:
             ({"above": 0.5, "below": -0.5}, "at least -0.5 and at most 0.5"),
         ],
     )
-    def test_the_band_is_told_in_words(self, settings: dict[str, float], words: str) -> None:
+    def test_the_band_is_told_in_words(self, settings: dict[str, Any], words: str) -> None:
         assert Threshold(**settings).describe() == words
 
     def test_an_alarm_that_stands_is_harder_to_please(self) -> None:

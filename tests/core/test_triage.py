@@ -10,6 +10,12 @@ NOBODY = Standing(status=Status.HEALTHY, fresh=True)
 
 def the_blame(waited: bool = False, onset_s: float = 100.0, **standings: Standing) -> Blame:
     """For ``web``, which needs the given ones, the nearest first."""
+    return blame_of(standings, waited=waited, onset_s=onset_s)
+
+
+def blame_of(
+    standings: dict[str, Standing], *, waited: bool = True, onset_s: float = 100.0
+) -> Blame:
     return blame(
         "web",
         onset_s,
@@ -109,7 +115,7 @@ ESTATES = st.dictionaries(st.sampled_from(["a", "b", "c"]), standings())
 def test_a_healthy_dependency_that_was_just_seen_and_never_sick_is_never_the_cause(
     estate: dict[str, Standing], waited: bool
 ) -> None:
-    found = the_blame(waited, **(estate | {"fine": NOBODY}))
+    found = blame_of(estate | {"fine": NOBODY}, waited=waited)
 
     assert not (isinstance(found, Attribute) and found.cause == "fine")
 
@@ -118,7 +124,7 @@ def test_a_healthy_dependency_that_was_just_seen_and_never_sick_is_never_the_cau
 def test_while_a_dependency_is_under_treatment_the_target_is_not(
     estate: dict[str, Standing], waited: bool
 ) -> None:
-    found = the_blame(waited, **(estate | {"db": Standing(treated_as="db")}))
+    found = blame_of(estate | {"db": Standing(treated_as="db")}, waited=waited)
 
     assert isinstance(found, Attribute)
 
@@ -127,7 +133,7 @@ def test_while_a_dependency_is_under_treatment_the_target_is_not(
 def test_when_time_is_up_there_is_a_decision_and_never_the_target_as_its_own_symptom(
     estate: dict[str, Standing],
 ) -> None:
-    found = the_blame(True, **estate)
+    found = blame_of(estate)
 
     assert not isinstance(found, Wait)
     assert not (isinstance(found, Attribute) and found.cause == "web")

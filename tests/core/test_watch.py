@@ -97,10 +97,10 @@ class TestSamples:
         for now_s in (1.0, 2.0, 3.0, 4.0):
             watch.on_sample("http", {"answered": 0.0, "ok": 0.0}, "", now_s)
 
-        (changed,) = watch.on_booting(5.0, 5.0) or [None]
-
-        assert changed is None
         assert (watch.status, watch.since_s(5.0)) == (SICK, 1.0)
+        assert watch.on_sample("http", WELL, "", 5.0) == []
+        (cleared, _) = watch.on_sample("http", WELL, "", 6.0)
+        assert cleared == AnomalyCleared(target="cart", metric="answered", cleared_s=6.0)
 
     def test_metrics_without_a_line_and_not_a_number_say_nothing(self) -> None:
         found = statuses(a_healthy_watch(), {"load": 99.0}, {"ok": math.nan})
