@@ -1,8 +1,8 @@
 """The durable journal in SQLite, and what people ask of it."""
 
 from .archive import Archive
-from .config import StoreConfig
+from .bounds import StoreBounds
 from .store import Store
 from .writer import StoreStats
 
-__all__ = ["Archive", "Store", "StoreConfig", "StoreStats"]
+__all__ = ["Archive", "Store", "StoreBounds", "StoreStats"]

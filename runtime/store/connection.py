@@ -44,11 +44,19 @@ class _GroupConnection(sqlite3.Connection):
         return cursor
 
 
-def reader(path: Path, busy_s: float) -> aiosqlite.Connection:
-    """A connection, yet to be opened, that cannot change the file."""
-    # On a file system that takes no writes, SQLite cannot make the files that readers share.
-    shared = path.with_name(f"{path.name}-wal").exists() or not is_read_only(path)
-    mode = "mode=ro" if shared else "immutable=1"
+def reader(path: Path, busy_s: float, *, alone: bool = False) -> aiosqlite.Connection:
+    """A connection, yet to be opened, that cannot change the file.
+
+    Args:
+        path: the database.
+        busy_s: how long a lock of another program is waited for.
+        alone: nobody writes the file meanwhile, because the caller holds its lock.
+    """
+    # A reader shares files with writers, which on a full or read-only disk cannot be made. Without
+    # a log there is nothing in them, and without a writer nothing comes.
+    alone = alone or is_read_only(path)
+    has_log = path.with_name(f"{path.name}-wal").exists()
+    mode = "immutable=1" if alone and not has_log else "mode=ro"
     uri = f"file:{quote(str(path.absolute()))}?{mode}"
     return aiosqlite.connect(uri, uri=True, isolation_level=None, timeout=busy_s)
 

@@ -28,7 +28,15 @@ class Trouble(Enum):
 
 _CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 _LASTING = {sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}
-_LASTING_ERRNO = {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP}
+_LASTING_ERRNO = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOENT,
+    errno.EEXIST,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ELOOP,
+}
 
 # What may go wrong with a database while it is opened, read or written.
 FAULTS = (sqlite3.Error, OSError, StoreError)
@@ -108,7 +116,7 @@ def claim(path: Path, lock: FileLock) -> None:
         raise StoreError(f"{path}: cannot be made or opened here: {error.strerror}") from error
     if path.exists() and not path.is_file():
         raise StoreError(f"{path}: is not a file; move it away, or give another state folder")
-    if path.exists() and not os.access(path, os.R_OK | os.W_OK):
+    if path.exists() and not os.access(path, os.R_OK | os.W_OK, effective_ids=True):
         if is_read_only(path):
             raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
         raise StoreError(f"{path}: no permission to read and write it; make it yours (chown)")

@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from .config import StoreConfig
+from .bounds import StoreBounds
 from .database import Database
 from .entries import Entry
 from .file import FAULTS
@@ -62,21 +62,22 @@ class Writer:
 
     Args:
         database: where to; it may be closed, then the writer begins degraded.
-        config: bounds and times.
+        bounds: how it writes and how much it keeps.
         on_degraded: called with the reason when nothing can be written any more.
-        on_recovered: called with the number of entries lost when all is written again.
+        on_recovered: called with the number of entries lost since the last time, when all
+            that was kept is written.
     """
 
     def __init__(
         self,
         database: Database,
-        config: StoreConfig,
+        bounds: StoreBounds,
         on_degraded: Callable[[str], None],
         on_recovered: Callable[[int], None],
     ) -> None:
         self.reason = ""
         self._database = database
-        self._config = config
+        self._bounds = bounds
         self._on_degraded = on_degraded
         self._on_recovered = on_recovered
         self._queue: deque[Entry] = deque()
@@ -84,15 +85,16 @@ class Writer:
         self._numbered = 0  # Number of the entry at the right end of the queue.
         self._groups = 0
         self._dropped = 0
-        self._dropped_before = 0  # When it degraded.
-        self._retry_s = config.retry_s
+        self._dropped_told = 0
+        self._retry_s = bounds.retry_s
         self._must_reopen = False
         self._closing = False
         self._sweep_due = True
         self._watcher: asyncio.TimerHandle
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
-        self._on_disk = asyncio.Event()  # Of the group that gathers now.
+        self._gathering = asyncio.Event()  # Set when the group that gathers now is on disk.
+        self._written = asyncio.Event()  # The same of the group that is being written.
 
     @property
     def stats(self) -> StoreStats:
@@ -108,22 +110,22 @@ class Writer:
 
     def note(self, entry: Entry) -> None:
         """Queue an entry, or drop and count it when there is no room."""
-        if self._fits(entry, self._config.queue_bytes):
+        if self._fits(entry, self._bounds.queue_bytes):
             self._enqueue(entry)
         else:
             self._dropped += 1
 
     async def commit(self, entry: Entry) -> None:
         """Queue an entry and wait until it is on disk, or until it is clear that it cannot be."""
-        while not self.reason and not self._fits(entry, self._config.queue_bytes):
+        while not self.reason and not self._fits(entry, self._bounds.queue_bytes):
             self._room.clear()
             await self._room.wait()
-        if not self._fits(entry, self._config.queue_bytes + self._config.reserve_bytes):
+        if not self._fits(entry, self._bounds.queue_bytes + self._bounds.reserve_bytes):
             self._dropped += 1
             return
         self._enqueue(entry)
         if not self.reason:
-            await self._on_disk.wait()
+            await self._gathering.wait()
 
     def begin_degraded(self, error: BaseException) -> None:
         """The file could not be opened: begin in memory."""
@@ -132,13 +134,13 @@ class Writer:
     def degrade(self, reason: str) -> None:
         """Go on without the disk, and let go of everybody who waits for it."""
         if not self.reason:
-            self._dropped_before = self._dropped
             self.reason = reason
             _log.error("the store cannot write and goes on in memory: %s", reason)
             self._on_degraded(reason)
         self.reason = reason
         self._room.set()
-        self._next_group().set()
+        self._written.set()
+        self._begin_group().set()
 
     def end(self) -> None:
         """Write what is queued, then let `run` return; one last attempt when degraded."""
@@ -156,11 +158,14 @@ class Writer:
     async def _write_on(self) -> None:
         while True:
             await self._pause()
+            self._watch(asyncio.get_running_loop().time() + self._bounds.stall_s)
             try:
                 if self._must_reopen:
                     await self._reopen()
-                await self._write()
-                await self._sweep_if_due()
+                if self._queue:
+                    await self._write()
+                elif self._sweep_due:
+                    self._sweep_due = await self._database.sweep()
             except FAULTS as error:
                 self._fail(error)
                 if self._closing:
@@ -169,6 +174,8 @@ class Writer:
                 self._succeed()
                 if self._closing and not self._queue:
                     return
+            finally:
+                self._watcher.cancel()
 
     def _fits(self, entry: Entry, room_bytes: int) -> bool:
         # An entry larger than all the room there is passes alone rather than never.
@@ -181,16 +188,16 @@ class Writer:
         if not self.reason:
             self._wake.set()
 
-    def _next_group(self) -> asyncio.Event:
-        """Begin another group; the event of the one before tells when it is on disk."""
-        group, self._on_disk = self._on_disk, asyncio.Event()
+    def _begin_group(self) -> asyncio.Event:
+        """Let another group gather; the event of the one before is for whom that concerns."""
+        group, self._gathering = self._gathering, asyncio.Event()
         return group
 
     async def _pause(self) -> None:
         """Wait for something to do; when degraded, for the time of the next attempt."""
         if self._closing or (not self.reason and (self._queue or self._sweep_due)):
             return
-        wait_s = self._retry_s if self.reason else self._config.sweep_s
+        wait_s = self._retry_s if self.reason else self._bounds.sweep_s
         self._wake.clear()
         try:
             async with asyncio.timeout(wait_s):
@@ -206,23 +213,19 @@ class Writer:
 
     async def _write(self) -> None:
         """Write all that is queued in one transaction."""
-        if not self._queue:
-            return
-        entries, group = tuple(self._queue), self._next_group()
-        self._watch(asyncio.get_running_loop().time() + self._config.stall_s)
+        entries, self._written = tuple(self._queue), self._begin_group()
         try:
             await self._database.append(entries)
             self._groups += 1
             self._forget(len(entries))
         finally:
-            self._watcher.cancel()
-            group.set()
+            self._written.set()
 
     def _watch(self, deadline_s: float) -> None:
-        """Look after a write under way: let its thread run, and do not wait for it for ever."""
+        """Look after work under way: let its thread run, and let nobody wait for it for ever."""
         loop = asyncio.get_running_loop()
         if loop.time() >= deadline_s:
-            self.degrade(f"a write takes longer than {self._config.stall_s:g} s")
+            self.degrade(f"the disk has not answered for {self._bounds.stall_s:g} s")
         self._watcher = loop.call_later(_WATCH_S, self._look_after, deadline_s)
 
     def _look_after(self, deadline_s: float) -> None:
@@ -234,20 +237,16 @@ class Writer:
             self._queue_bytes -= self._queue.popleft().size_bytes
         self._room.set()
 
-    async def _sweep_if_due(self) -> None:
-        if self._sweep_due and not self._closing:
-            self._sweep_due = await self._database.sweep()
-
     def _fail(self, error: BaseException) -> None:
         if self.reason:
-            self._retry_s = min(2 * self._retry_s, self._config.retry_s_max)
+            self._retry_s = min(2 * self._retry_s, self._bounds.retry_s_max)
         self._must_reopen = True
         self.degrade(str(error))
 
     def _succeed(self) -> None:
-        self._retry_s = self._config.retry_s
+        self._retry_s = self._bounds.retry_s
         if self.reason:
-            lost = self._dropped - self._dropped_before
-            self.reason = ""
+            lost = self._dropped - self._dropped_told
+            self._dropped_told, self.reason = self._dropped, ""
             _log.warning("the store writes again; %d entries were lost", lost)
             self._on_recovered(lost)

@@ -1,0 +1,27 @@
+-- A store as version 1 wrote it; never edited, for such files are out there.
+BEGIN TRANSACTION;
+CREATE TABLE incidents (incident TEXT PRIMARY KEY, run INTEGER, target TEXT, stage TEXT, outcome TEXT, opened_utc REAL, changed_utc REAL, record TEXT);
+INSERT INTO "incidents" VALUES('1-1',1,'cart','closed','healed',1760000000.0,1760000001.0,'{"type":"incident","incident":"1-1","target":"cart","stage":"closed","reason":"HTTP 503","at_s":12.5,"onset_s":11.0,"outcome":"healed","blamed":"","actions":["restart"]}');
+INSERT INTO "incidents" VALUES('2-1',2,'cart','recovering','',1760000002.0,1760000003.0,'{"type":"incident","incident":"2-1","target":"cart","stage":"recovering","reason":"HTTP 503","at_s":12.5,"onset_s":11.0,"outcome":"","blamed":"","actions":["restart"]}');
+CREATE TABLE intents (intent TEXT PRIMARY KEY, incident TEXT, target TEXT, action TEXT, utc REAL, record TEXT);
+INSERT INTO "intents" VALUES('1-1-1','1-1','cart','restart',1760000001.0,'{"type":"intent","intent":"1-1-1","incident":"1-1","target":"cart","action":"restart","attempt":1,"timeout_s":30.0,"at_s":13.0,"before":{"pid":4711}}');
+INSERT INTO "intents" VALUES('2-1-1','2-1','cart','restart',1760000003.0,'{"type":"intent","intent":"2-1-1","incident":"2-1","target":"cart","action":"restart","attempt":1,"timeout_s":30.0,"at_s":13.0,"before":{"pid":4711}}');
+CREATE TABLE outcomes (intent TEXT PRIMARY KEY, outcome TEXT, utc REAL, record TEXT);
+INSERT INTO "outcomes" VALUES('1-1-1','succeeded',1760000002.0,'{"type":"outcome","intent":"1-1-1","outcome":"succeeded","detail":"ready","duration_s":0.4,"at_s":13.4}');
+CREATE TABLE runs (run INTEGER PRIMARY KEY, started_utc REAL, closed_utc REAL, entries INTEGER NOT NULL DEFAULT 0);
+INSERT INTO "runs" VALUES(1,1760000000.0,1760000900.0,7);
+INSERT INTO "runs" VALUES(2,1760001000.0,NULL,4);
+CREATE TABLE transitions (id INTEGER PRIMARY KEY, incident TEXT, utc REAL, record TEXT);
+INSERT INTO "transitions" VALUES(1,'1-1',1760000000.0,'{"type":"incident","incident":"1-1","target":"cart","stage":"triage","reason":"HTTP 503","at_s":12.5,"onset_s":11.0,"outcome":"","blamed":"","actions":["restart"]}');
+INSERT INTO "transitions" VALUES(2,'1-1',1760000001.0,'{"type":"incident","incident":"1-1","target":"cart","stage":"closed","reason":"HTTP 503","at_s":12.5,"onset_s":11.0,"outcome":"healed","blamed":"","actions":["restart"]}');
+INSERT INTO "transitions" VALUES(3,'2-1',1760000002.0,'{"type":"incident","incident":"2-1","target":"cart","stage":"triage","reason":"HTTP 503","at_s":12.5,"onset_s":11.0,"outcome":"","blamed":"","actions":["restart"]}');
+INSERT INTO "transitions" VALUES(4,'2-1',1760000003.0,'{"type":"incident","incident":"2-1","target":"cart","stage":"recovering","reason":"HTTP 503","at_s":12.5,"onset_s":11.0,"outcome":"","blamed":"","actions":["restart"]}');
+CREATE TABLE versions (version INTEGER PRIMARY KEY, applied_utc REAL);
+INSERT INTO "versions" VALUES(1,1760000000.0);
+CREATE TABLE windows (id INTEGER PRIMARY KEY, incident TEXT, utc REAL, record TEXT);
+INSERT INTO "windows" VALUES(1,'2-1',1760000003.0,'{"type":"window","incident":"2-1","target":"cart","times_s":[1.0,2.0],"metrics":{"ok":[1.0,null]}}');
+CREATE INDEX incidents_by_change ON incidents (changed_utc);
+CREATE INDEX transitions_by_incident ON transitions (incident);
+CREATE INDEX windows_by_incident ON windows (incident);
+CREATE INDEX intents_by_incident ON intents (incident);
+COMMIT;
