@@ -96,16 +96,6 @@ class Check:
         self._rows = 0
         self._broken: Verified | None = None
 
-    @property
-    def link(self) -> Link:
-        """The last link that is in order."""
-        return self._link
-
-    @property
-    def is_broken(self) -> bool:
-        """Whether a row that does not fit has been seen."""
-        return self._broken is not None
-
     def follow(self, rows: Iterable[AuditRow]) -> None:
         """Check further rows, in their order; what comes after a broken one is not looked at."""
         for row in rows:
