@@ -1,8 +1,8 @@
 """The durable journal in SQLite, and what people ask of it."""
 
 from .archive import Archive
-from .bounds import StoreBounds
+from .config import StoreConfig
 from .store import Store
 from .writer import StoreStats
 
-__all__ = ["Archive", "Store", "StoreBounds", "StoreStats"]
+__all__ = ["Archive", "Store", "StoreConfig", "StoreStats"]

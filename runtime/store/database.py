@@ -25,7 +25,7 @@ from ...errors import StoreError
 from . import entries as to_write
 from . import schema
 from .audit import ORIGIN, Link, linked
-from .bounds import StoreBounds
+from .config import StoreConfig
 from .connection import Row, all_rows, reader, version_of, write_group, writer
 from .entries import Entry
 from .file import FileLock, Trouble, claim, set_aside, set_asides, trouble
@@ -50,7 +50,7 @@ class Database:
 
     Args:
         path: where it is; it is made when there is none.
-        bounds: how it writes and how much it keeps.
+        config: how it writes and how much it keeps.
         clock: wall time in seconds, for people.
         mirror: learns what earlier processes left open; a file that has to be started afresh while
             mendel runs gets what is open in it.
@@ -65,7 +65,7 @@ class Database:
     def __init__(
         self,
         path: Path,
-        bounds: StoreBounds,
+        config: StoreConfig,
         clock: Callable[[], float],
         mirror: MemoryJournal,
         on_set_aside: Callable[[Path, str], None],
@@ -74,7 +74,7 @@ class Database:
         self.written = 0
         self.config_sha256 = ""
         self._path = path
-        self._bounds = bounds
+        self._config = config
         self._clock = clock
         self._mirror = mirror
         self._on_set_aside = on_set_aside
@@ -124,7 +124,7 @@ class Database:
         Returns:
             Whether there may be more of them.
         """
-        return await sweep(self._connected(), self._bounds, self._clock())
+        return await sweep(self._connected(), self._config, self._clock())
 
     async def close(self) -> None:
         """Mark the run as ended, close the file and let go of it; never raises."""
@@ -147,7 +147,7 @@ class Database:
         if not self._path.exists() or not self._path.stat().st_size:
             self._knows_the_past = True
             return
-        async with reader(self._path, self._bounds.busy_s, alone=True) as connection:
+        async with reader(self._path, self._config.busy_s, alone=True) as connection:
             version = await version_of(connection, self._path)
             faults = await all_rows(connection, "PRAGMA quick_check(1)")
             if faults != [("ok",)]:
@@ -160,7 +160,7 @@ class Database:
         self._knows_the_past = True
 
     async def _connect(self) -> None:
-        connection = writer(self._path, self._bounds.busy_s)
+        connection = writer(self._path, self._config.busy_s)
         self._connection = await connection
         await connection.execute("PRAGMA journal_mode = WAL")
         await connection.execute("PRAGMA synchronous = FULL")

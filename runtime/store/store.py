@@ -20,7 +20,7 @@ from ...bus.messages import Message
 from ...core.records import IncidentRecord, IntentRecord, Record
 from ...errors import StoreError
 from . import entries, schema
-from .bounds import StoreBounds
+from .config import StoreConfig
 from .database import Database
 from .entries import Entry
 from .file import FAULTS, Trouble, trouble
@@ -47,7 +47,7 @@ class Store:
 
     Args:
         path: the database; made, with its folder, when there is none.
-        bounds: how it writes and how much it keeps.
+        config: how it writes and how much it keeps.
         clock: wall time in seconds, for people only.
         on_degraded: called with the reason when nothing can be written any more.
         on_recovered: called with the number of entries lost when the store writes again.
@@ -60,22 +60,22 @@ class Store:
     def __init__(
         self,
         path: Path,
-        bounds: StoreBounds | None = None,
+        config: StoreConfig | None = None,
         *,
         clock: Callable[[], float] = time.time,
         on_degraded: Callable[[str], None] = _say_nothing,
         on_recovered: Callable[[int], None] = _say_nothing,
         on_set_aside: Callable[[Path], None] = _say_nothing,
     ) -> None:
-        bounds = bounds or StoreBounds()
+        config = config or StoreConfig()
         self.path = path
         self._clock = clock
         self._mirror = MemoryJournal()
         self._on_degraded = on_degraded
         self._on_recovered = on_recovered
         self._on_set_aside = on_set_aside
-        self._database = Database(path, bounds, clock, self._mirror, self._set_aside)
-        self._writer = Writer(self._database, bounds, self._degraded, self._recovered)
+        self._database = Database(path, config, clock, self._mirror, self._set_aside)
+        self._writer = Writer(self._database, config, self._degraded, self._recovered)
         self._task: asyncio.Task[None] | None = None
 
     @property

@@ -10,7 +10,7 @@ from __future__ import annotations
 import aiosqlite
 
 from . import schema
-from .bounds import StoreBounds
+from .config import StoreConfig
 
 _ENDED = """
 SELECT incident FROM incidents WHERE outcome <> ''
@@ -63,7 +63,7 @@ ORDER BY seq LIMIT :rows)
 """
 
 
-async def sweep(connection: aiosqlite.Connection, keep: StoreBounds, now_utc: float) -> bool:
+async def sweep(connection: aiosqlite.Connection, keep: StoreConfig, now_utc: float) -> bool:
     """Delete what is too old or too many, a bounded number of rows per table.
 
     Returns:

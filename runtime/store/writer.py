@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from .bounds import StoreBounds
+from .config import StoreConfig
 from .database import Database
 from .entries import Entry
 from .file import FAULTS
@@ -62,7 +62,7 @@ class Writer:
 
     Args:
         database: where to; it may be closed, then the writer begins degraded.
-        bounds: how it writes and how much it keeps.
+        config: how it writes and how much it keeps.
         on_degraded: called with the reason when nothing can be written any more.
         on_recovered: called with the number of entries lost since the last time, when all
             that was kept is written.
@@ -71,13 +71,13 @@ class Writer:
     def __init__(
         self,
         database: Database,
-        bounds: StoreBounds,
+        config: StoreConfig,
         on_degraded: Callable[[str], None],
         on_recovered: Callable[[int], None],
     ) -> None:
         self.reason = ""
         self._database = database
-        self._bounds = bounds
+        self._config = config
         self._on_degraded = on_degraded
         self._on_recovered = on_recovered
         self._queue: deque[Entry] = deque()
@@ -86,7 +86,7 @@ class Writer:
         self._groups = 0
         self._dropped = 0
         self._dropped_told = 0
-        self._retry_s = bounds.retry_s
+        self._retry_s = config.retry_s
         self._must_reopen = False
         self._closing = False
         self._sweep_due = True
@@ -110,17 +110,17 @@ class Writer:
 
     def note(self, entry: Entry) -> None:
         """Queue an entry, or drop and count it when there is no room."""
-        if self._fits(entry, self._bounds.queue_bytes):
+        if self._fits(entry, self._config.queue_bytes):
             self._enqueue(entry)
         else:
             self._dropped += 1
 
     async def commit(self, entry: Entry) -> None:
         """Queue an entry and wait until it is on disk, or until it is clear that it cannot be."""
-        while not self.reason and not self._fits(entry, self._bounds.queue_bytes):
+        while not self.reason and not self._fits(entry, self._config.queue_bytes):
             self._room.clear()
             await self._room.wait()
-        if not self._fits(entry, self._bounds.queue_bytes + self._bounds.reserve_bytes):
+        if not self._fits(entry, self._config.queue_bytes + self._config.reserve_bytes):
             self._dropped += 1
             return
         self._enqueue(entry)
@@ -158,7 +158,7 @@ class Writer:
     async def _write_on(self) -> None:
         while True:
             await self._pause()
-            self._watch(asyncio.get_running_loop().time() + self._bounds.stall_s)
+            self._watch(asyncio.get_running_loop().time() + self._config.stall_s)
             try:
                 if self._must_reopen:
                     await self._reopen()
@@ -197,7 +197,7 @@ class Writer:
         """Wait for something to do; when degraded, for the time of the next attempt."""
         if self._closing or (not self.reason and (self._queue or self._sweep_due)):
             return
-        wait_s = self._retry_s if self.reason else self._bounds.sweep_s
+        wait_s = self._retry_s if self.reason else self._config.sweep_s
         self._wake.clear()
         try:
             async with asyncio.timeout(wait_s):
@@ -225,7 +225,7 @@ class Writer:
         """Look after work under way: let its thread run, and let nobody wait for it for ever."""
         loop = asyncio.get_running_loop()
         if loop.time() >= deadline_s:
-            self.degrade(f"the disk has not answered for {self._bounds.stall_s:g} s")
+            self.degrade(f"the disk has not answered for {self._config.stall_s:g} s")
         self._watcher = loop.call_later(_WATCH_S, self._look_after, deadline_s)
 
     def _look_after(self, deadline_s: float) -> None:
@@ -239,12 +239,12 @@ class Writer:
 
     def _fail(self, error: BaseException) -> None:
         if self.reason:
-            self._retry_s = min(2 * self._retry_s, self._bounds.retry_s_max)
+            self._retry_s = min(2 * self._retry_s, self._config.retry_s_max)
         self._must_reopen = True
         self.degrade(str(error))
 
     def _succeed(self) -> None:
-        self._retry_s = self._bounds.retry_s
+        self._retry_s = self._config.retry_s
         if self.reason:
             lost = self._dropped - self._dropped_told
             self._dropped_told, self.reason = self._dropped, ""

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from mendel.agents.journal import MemoryJournal
 from mendel.core.records import IncidentRecord, IntentRecord, OutcomeRecord, WindowRecord
-from mendel.runtime.store import Store, StoreBounds
+from mendel.runtime.store import Store, StoreConfig
 from mendel.runtime.store.database import Database
 
 OpenStore = Callable[..., Store]
@@ -105,7 +105,7 @@ async def open_store(path: Path, listener: Listener) -> AsyncIterator[OpenStore]
         quick = {"busy_s": 0.0, "retry_s": 0.01, "retry_s_max": 0.05} | bounds
         store = Store(
             at,
-            msgspec.convert(quick, StoreBounds),
+            msgspec.convert(quick, StoreConfig),
             clock=clock,
             on_degraded=listener.on_degraded,
             on_recovered=listener.on_recovered,
@@ -124,7 +124,7 @@ def sweep(path: Path) -> Sweep:
     """Sweeps the file as a store does, until nothing is left to sweep; tells how often."""
 
     async def sweep_all(now_utc: float, **bounds: object) -> int:
-        limits = msgspec.convert(bounds, StoreBounds)
+        limits = msgspec.convert(bounds, StoreConfig)
         database = Database(path, limits, lambda: now_utc, MemoryJournal(), lambda *_: None)
         await database.open()
         sweeps = 1

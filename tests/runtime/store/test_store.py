@@ -19,7 +19,7 @@ from mendel.bus.messages import (
     ResumeTarget,
 )
 from mendel.errors import ConfigError, StoreError
-from mendel.runtime.store import Archive, Store, StoreBounds
+from mendel.runtime.store import Archive, Store, StoreConfig
 
 if TYPE_CHECKING:
     from .conftest import OpenStore, Records
@@ -150,7 +150,7 @@ class TestBounds:
 
     def test_a_first_retry_later_than_the_last_is_refused(self) -> None:
         with pytest.raises(ConfigError, match=r"retry_s=9.0 exceeds retry_s_max=3.0"):
-            StoreBounds(retry_s=9.0, retry_s_max=3.0)
+            StoreConfig(retry_s=9.0, retry_s_max=3.0)
 
 
 class TestNextRun:

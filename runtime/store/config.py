@@ -11,7 +11,7 @@ from ...errors import ConfigError
 _DAY_S = 86_400.0
 
 
-class StoreBounds(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StoreConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of the store.
 
     Attributes:
