@@ -108,6 +108,7 @@ def find_contradictions(document: Document) -> list[Problem]:
         problems += _dependencies(document, path, component, names)
         problems += _processes(document, path, component)
         problems += _actions(document, path, component)
+    problems += _maintenance(document, tree, names)
     return problems + list(_estate_actions(document, tree, [each for _, each in components]))
 
 
@@ -142,6 +143,15 @@ def _dependencies(
         elif name not in names:
             others = [each for each in names if each != own]
             help_text = did_you_mean(name, others, "components")
+            yield document.problem("MD121", f"unknown component `{name}`", place, help_text)
+
+
+def _maintenance(document: Document, tree: Table, names: list[str]) -> Iterator[Problem]:
+    for path, window in _tables(tree.get("maintenance"), ("maintenance",)):
+        name = _text(window.get("component"))
+        if name and name not in ("*", *names):
+            help_text = did_you_mean(name, names, "components")
+            place = (*path, "component")
             yield document.problem("MD121", f"unknown component `{name}`", place, help_text)
 
 

@@ -18,6 +18,7 @@ MD110  bad URL; MD111 bad ``host:port``; MD112 bad regular expression
 MD120  duplicate name; MD121 unknown dependency; MD122 own dependency; MD123 unknown action
 MD124  needs a managed process that the component does not have
 MD125  nothing to watch
+MD126  an agent that cannot be loaded, or settings of one that is not there
 MD130  a secret that cannot be read
 MD140  an override of the wrong form; MD141 one that leads nowhere
 MD150  the file cannot be read

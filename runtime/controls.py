@@ -38,6 +38,7 @@ from .views import (
     EventView,
     IncidentView,
     SystemView,
+    incident_view,
 )
 from .words import in_words
 
@@ -122,20 +123,7 @@ class SystemControls:
         """The newest incidents, newest first."""
         async with Archive(self._store) as archive:
             found = await archive.incidents(limit=limit)
-        return [
-            IncidentView(
-                incident=each.record.incident,
-                target=each.record.target,
-                stage=each.record.stage,
-                outcome=each.record.outcome,
-                blamed=each.record.blamed,
-                actions=each.record.actions,
-                reason=each.record.reason,
-                opened_utc=each.opened_utc,
-                changed_utc=each.changed_utc,
-            )
-            for each in found
-        ]
+        return [incident_view(each) for each in found]
 
     def recent_events(self, *, pattern: str, limit: int) -> Sequence[EventView]:
         """The newest events of subjects that match, oldest first."""

@@ -18,17 +18,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ..agents.registry import LoadedAgent, load_agents
 from ..bus.envelope import Envelope
 from ..bus.messages import Message, StoreDegraded, StoreRecovered
 from ..core.policy import Pause
-from ..errors import BusClosed, EnvironmentProblem, PluginError, StoreError
+from ..errors import BusClosed, EnvironmentProblem, StoreError
 from .config import Loaded, load
 from .control import ControlServer, clear_socket
 from .controls import SystemControls
 from .pauses import announced, left_over
+from .plugins import load_plugins
 from .store import Archive, Store
-from .system import OWN_AGENTS, System
+from .system import System
 from .world import RealWorld
 
 DATABASE = "store.db"
@@ -59,7 +59,7 @@ async def launch(
     """
     loaded = config if isinstance(config, Loaded) else load(config)
     state = _state_folder(loaded.state)
-    agents, problems = _agents(loaded)
+    agents, problems = load_plugins(loaded)
     voice = _Voice()
     store = Store(
         state / DATABASE,
@@ -172,21 +172,6 @@ def _state_folder(path: Path) -> Path:
             "set runtime.state to a folder that can be written",
         ) from error
     return path
-
-
-def _agents(loaded: Loaded) -> tuple[tuple[LoadedAgent, ...], list[PluginError]]:
-    for kind in OWN_AGENTS:  # Told with file and line now, rather than by a crash later.
-        loaded.agent_settings(kind.name, kind.Config)
-    settings = loaded.config.agent
-    own = [kind.name for kind in OWN_AGENTS]
-    agents, problems = load_agents(loaded.config.agents, settings=settings, taken=own)
-    known = {*own, *(each.name for each in agents)}
-    orphans = [
-        PluginError(f"[agent.{name}]", "no agent of this name is loaded")
-        for name in settings
-        if name not in known
-    ]
-    return agents, [*problems, *orphans]
 
 
 async def _pauses(loaded: Loaded, database: Path) -> list[Pause]:

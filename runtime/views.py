@@ -6,9 +6,12 @@ process; ``_utc`` is wall time in seconds since the epoch.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from .store.archive import IncidentSummary
 
 
 class ComponentView(Struct, frozen=True, kw_only=True):
@@ -139,6 +142,22 @@ class IncidentView(Struct, frozen=True, kw_only=True):
     reason: str = ""
     opened_utc: float
     changed_utc: float
+
+
+def incident_view(summary: IncidentSummary) -> IncidentView:
+    """A line about an incident in the store."""
+    record = summary.record
+    return IncidentView(
+        incident=record.incident,
+        target=record.target,
+        stage=record.stage,
+        outcome=record.outcome,
+        blamed=record.blamed,
+        actions=record.actions,
+        reason=record.reason,
+        opened_utc=summary.opened_utc,
+        changed_utc=summary.changed_utc,
+    )
 
 
 class EventView(Struct, frozen=True, kw_only=True):

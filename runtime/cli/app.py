@@ -27,7 +27,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from ...errors import ConfigError, MendelError
 from . import check, history, live
-from .output import Form, Out
+from .output import PLAIN, Form, Out
 from .run import run
 
 _USAGE = 2
@@ -43,7 +43,7 @@ app = App(
     name="mendel",
     help="Heals running systems: watches, isolates, recovers, verifies and learns.",
     version=_version,
-    default_parameter=Parameter(negative=()),
+    default_parameter=PLAIN,
     help_format="plaintext",
 )
 app.command(run)
@@ -68,8 +68,8 @@ def _launch(
     """Run one command.
 
     Args:
-        output: Form of the data on stdout.
-        debug: Show where an error came from.
+        output: form of the data on stdout.
+        debug: show where an error came from.
     """
     command, bound, injected = app.parse_args(tokens, exit_on_error=False, print_error=False)
     for name in injected:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Settings = Annotated[
     tuple[str, ...],
-    Parameter(name="--set", help="Override a setting, such as policy.mode=observe; repeatable."),
+    Parameter(name="--set", help="override a setting, such as policy.mode=observe; repeatable."),
 ]
 
 
@@ -70,6 +70,7 @@ def check(
 
     try:
         loaded = load(config, settings=settings, mode=mode)
+        _check_plugins(loaded)
     except ConfigError as error:
         if out.is_text:
             raise
@@ -81,6 +82,15 @@ def check(
     else:
         out.show(CheckedView(file=str(config), ok=True, components=len(loaded.config.components)))
     return 0
+
+
+def _check_plugins(loaded: Loaded) -> None:
+    from ..plugins import check_plugins
+
+    problems = check_plugins(loaded)
+    if problems:
+        plural = "" if len(problems) == 1 else "s"
+        raise ConfigError(f"{loaded.document.name}: {len(problems)} error{plural}", problems)
 
 
 def _tell(loaded: Loaded, config: Path, *, show: bool, out: Out) -> None:

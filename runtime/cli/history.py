@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 from cyclopts import App, Parameter
 
 from ...core.units import format_duration, format_value
-from ...errors import MendelError, NotRunning, StoreError
-from ..client import ControlClient
-from ..views import IncidentView
-from .output import Out, Printer
-from .place import SOCKET_NAME, STORE_NAME, Place, state_folder
+from ...errors import MendelError
+from ..views import IncidentView, incident_view
+from .output import PLAIN, Out, Printer
+from .place import STORE_NAME, Place, state_folder
 
 if TYPE_CHECKING:
     from ...core.records import WindowRecord
@@ -22,7 +21,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-incidents = App(name="incidents", help="Look at incidents, past and present.")
+incidents = App(
+    name="incidents", help="Look at incidents, past and present.", default_parameter=PLAIN
+)
 
 
 class UnknownIncident(MendelError):
@@ -57,7 +58,11 @@ def list_incidents(
         component: only those of this component.
         open: only those that are not over.
     """
-    views = _incidents(state, last, component, only_open=open)
+
+    async def question(archive: Archive) -> Sequence[IncidentSummary]:
+        return await archive.incidents(limit=last, target=component, only_open=open)
+
+    views = [incident_view(summary) for summary in _ask(state, question)]
     if not out.is_text:
         out.show(views)
         return
@@ -66,41 +71,6 @@ def list_incidents(
         return
     header = ("INCIDENT", "COMPONENT", "OPENED", "LASTED", "OUTCOME", "ACTIONS", "WHY")
     out.table(header, [_row(view) for view in views])
-
-
-def _incidents(place: Place, last: int, component: str, *, only_open: bool) -> list[IncidentView]:
-    async def question(archive: Archive) -> Sequence[IncidentSummary]:
-        return await archive.incidents(limit=last, target=component, only_open=only_open)
-
-    try:
-        return [_view(summary) for summary in _ask(place, question)]
-    except StoreError as error:
-        # A runtime whose store is broken still has the newest ones in memory.
-        try:
-            with ControlClient(state_folder(place) / SOCKET_NAME) as runtime:
-                views = runtime.ask("incidents", list[IncidentView], limit=last)
-        except NotRunning:
-            raise error from None
-    return [
-        each
-        for each in views
-        if component in ("", each.target) and not (only_open and each.outcome)
-    ]
-
-
-def _view(summary: IncidentSummary) -> IncidentView:
-    record = summary.record
-    return IncidentView(
-        incident=record.incident,
-        target=record.target,
-        stage=record.stage,
-        outcome=record.outcome,
-        blamed=record.blamed,
-        actions=record.actions,
-        reason=record.reason,
-        opened_utc=summary.opened_utc,
-        changed_utc=summary.changed_utc,
-    )
 
 
 def _row(view: IncidentView) -> tuple[str, ...]:

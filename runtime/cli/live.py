@@ -10,7 +10,7 @@ from cyclopts import App, Parameter, Token
 from ...core.units import format_duration, parse_quantity
 from ..client import ControlClient
 from ..views import AgentView, ComponentView, EventView, SystemView
-from .output import Done, Out, Printer
+from .output import PLAIN, Done, Out, Printer
 from .place import SOCKET_NAME, Place, state_folder
 
 
@@ -149,7 +149,7 @@ def stop(*, state: Place = None, out: Printer) -> None:
     _tell(out, "mendel is stopping")
 
 
-agents = App(name="agents", help="Look at the agents of a running system.")
+agents = App(name="agents", help="Look at the agents of a running system.", default_parameter=PLAIN)
 
 
 @agents.command(name="list")

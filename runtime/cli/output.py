@@ -109,6 +109,10 @@ Printer = Annotated[Out, Parameter(parse=False)]
 """Parameter of a command that gets what it speaks through; never given on the command line."""
 
 
+PLAIN = Parameter(negative=())
+"""Options of ours are off unless given; ``--no-...`` would only be noise in the help."""
+
+
 class Done(Struct, frozen=True):
     """Answer of a command that has nothing else to tell: what was done, in words."""
 

@@ -21,7 +21,7 @@ Place = Annotated[
     Parameter(
         name="--state",
         env_var="MENDEL_STATE",
-        help="State folder of the runtime, or its configuration file; by default that of "
+        help="state folder of the runtime, or its configuration file; by default that of "
         f"{CONFIG_NAME}, else {STATE_NAME}, in the current folder.",
     ),
 ]

@@ -190,6 +190,18 @@ class TestMistakes:
             ('[components]\nname = "a"', "MD102", "components"),
             ("[[components]]\nkind = 'api'", "MD104", "components[0]"),
             ('[[components]]\nname = "a b"', "MD107", "components[0].name"),
+            (
+                '[[components]]\nname = "a"\n[[maintenance]]\ncomponent = "b"\n'
+                "start_utc = 2030-01-01T00:00:00Z\nend_utc = 2030-01-01T01:00:00Z\n",
+                "MD121",
+                "maintenance[0].component",
+            ),
+            (
+                '[[components]]\nname = "a"\n[[maintenance]]\ncomponent = "*"\n'
+                "start_utc = 2030-01-01T01:00:00Z\nend_utc = 2030-01-01T01:00:00Z\n",
+                "MD109",
+                "maintenance[0]",
+            ),
             ('policy.allow = ["x"]\n[[components]]\nname = "a"', "MD123", "policy.allow[0]"),
             (
                 'defaults.playbook.plan = ["x"]\n[[components]]\nname = "a"',

@@ -113,6 +113,53 @@ class TestCheck:
         )
 
 
+class TestAgents:
+    def test_those_that_cannot_be_loaded_are_told_with_their_line(
+        self,
+        here: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.syspath_prepend(here)
+        (here / "plugin_that_raises.py").write_text("raise RuntimeError('no licence')\n")
+        named = 'agents = [\n  "plugin_that_raises:Agent",\n  "nowhere.at_all:Agent",\n]\n'
+        (here / "my.toml").write_text(named + GOOD + "[agent.nobody]\nx = 1\n")
+
+        assert main(["check", "my.toml"]) == 3
+
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert said.err == (
+            "error[MD126]: plugin_that_raises:Agent: import failed: RuntimeError: no licence\n"
+            "  --> my.toml:2  (agents[0])\n"
+            '   2| "plugin_that_raises:Agent",\n'
+            "\n"
+            "error[MD126]: nowhere.at_all:Agent: import failed: ModuleNotFoundError: "
+            "No module named 'nowhere'\n"
+            "  --> my.toml:3  (agents[1])\n"
+            '   3| "nowhere.at_all:Agent",\n'
+            "\n"
+            "error[MD126]: [agent.nobody]: no agent of this name is loaded\n"
+            "  --> my.toml:9  (agent.nobody)\n"
+            "   9| [agent.nobody]\n"
+            "\n"
+            "my.toml: 3 errors\n"
+        )
+
+    def test_settings_of_our_own_are_checked_as_well(
+        self, here: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (here / "my.toml").write_text(GOOD + '[agent.monitor]\nsweep = "1x"\ntcik = 1\n')
+
+        assert main(["check", "my.toml", "--output", "json"]) == 3
+
+        found = json.loads(capsys.readouterr().out)["problems"]
+        assert [(each["code"], each["place"]) for each in found] == [
+            ("MD106", "agent.monitor.sweep"),
+            ("MD101", "agent.monitor.tcik"),
+        ]
+
+
 class TestDoctor:
     def test_a_fit_machine_is_zero(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["doctor", "--output", "json"]) == 0
