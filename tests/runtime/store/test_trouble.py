@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from mendel.errors import StoreError
 from mendel.runtime.store import Archive
 
 if TYPE_CHECKING:
@@ -314,17 +313,3 @@ class TestFileThatBreaksMeanwhile:
             await listener.recovered.wait()
 
             assert rows(path, "SELECT intent FROM intents ORDER BY rowid") == [("1-1",), ("1-2",)]
-
-
-class TestTakenFile:
-    async def test_a_lock_that_somebody_else_took_meanwhile_is_said(
-        self, open_store: OpenStore, listener: Listener, path: Path, a: Records
-    ) -> None:
-        """A second mendel that gets the file while the first cannot is not disturbed."""
-        async with locked(path):
-            first = await open_store().__aenter__()
-            first._database._lock.release()
-        async with open_store() as second:
-            await second.commit(a.intent("1-1"))
-            with pytest.raises(StoreError, match="already writes this store"):
-                await open_store().__aenter__()
