@@ -145,7 +145,7 @@ async def react(system: System, fleet: Fleet, faults: int) -> list[float]:
         if message.target in started and not started[message.target].done():
             started[message.target].set_result(message.started_s)
 
-    system.bus.subscribe("action.started.>", lambda envelope: hear(envelope.message))
+    system.bus.subscribe("action.started.>", lambda envelope: hear(envelope.message))  # type: ignore[arg-type]
     reactions_s = []
     for number in range(faults):
         probe = fleet.probes[number * 37 % len(fleet.probes)]

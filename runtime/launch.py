@@ -28,6 +28,7 @@ from .controls import SystemControls
 from .pauses import announced, left_over
 from .plugins import load_plugins
 from .store import Archive, Store
+from .store.entries import OBSERVED
 from .system import System
 from .world import RealWorld
 
@@ -83,7 +84,7 @@ async def launch(
             pauses=pauses,
         )
         await stack.enter_async_context(system)
-        system.bus.tap(_observer(store))
+        _keep_audit(system, store)
         controls = SystemControls(
             system,
             config=loaded.path,
@@ -129,12 +130,15 @@ async def run(loaded: Loaded, *, on_started: Callable[[System], None] = lambda _
             loop.remove_signal_handler(number)
 
 
-def _observer(store: Store) -> Callable[[list[Envelope]], None]:
-    def observe(batch: list[Envelope]) -> None:
-        for envelope in batch:
-            store.observe(envelope.message)
+def _keep_audit(system: System, store: Store) -> None:
+    """Subscribed, not tapped: what people did must be on record, however busy the bus is."""
 
-    return observe
+    def observe(envelope: Envelope) -> None:
+        store.observe(envelope.message)
+
+    for kind in OBSERVED:
+        for pattern in (kind.topic, f"{kind.topic}.>"):
+            system.bus.subscribe(pattern, observe, name=f"audit of {pattern}")
 
 
 class _Voice:

@@ -87,6 +87,20 @@ def intent_row(record: IntentRecord, utc: float) -> Row:
     return schema.INTENT, (*names, utc, _json(record))
 
 
+# What `of_message` makes an entry of.
+OBSERVED: tuple[type[Message], ...] = (
+    AgentStarted,
+    AgentCrashed,
+    AgentStopped,
+    PauseTarget,
+    ResumeTarget,
+    ApprovalRequested,
+    ApprovalGiven,
+    IncidentEscalated,
+    Reconfigured,
+)
+
+
 def of_message(message: Message, utc: float) -> Entry | None:
     """What a message writes: the life of agents, and what people did; nothing for all others."""
     match message:
