@@ -207,7 +207,7 @@ class IncidentChanged(Message, frozen=True, kw_only=True):
     Attributes:
         target: its target.
         incident: which incident.
-        stage: where it stands now (see `mendel.core.incident.Stage`).
+        stage: where it stands now (see `mendel.core.casefile.Stage`).
         reason: why, in words; the lines of ``incidents explain`` are made of these.
         changed_s: when.
     """
@@ -225,9 +225,9 @@ class IncidentClosed(Message, frozen=True, kw_only=True):
     Attributes:
         target: its target.
         incident: which incident.
-        outcome: ``healed`` (by an action, verified), ``cleared`` (went away without an action),
-            ``attributed`` (was a symptom of another incident, gone with it) or ``dismissed`` (by a
-            person).
+        outcome: ``healed`` (by an action, verified), ``cleared`` (went away without an action, or
+            after every action was refuted), ``attributed`` (was a symptom of another incident,
+            gone with it) or ``dismissed`` (by a person, or its target is no longer configured).
         actions: what was run for it, in order.
         onset_s: start of its first anomaly.
         opened_s: when it was opened.

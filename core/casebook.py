@@ -24,8 +24,9 @@ from ..bus.messages import (
     Status,
     TargetProbed,
 )
+from .casefile import CaseFile, Stage
 from .effects import Effect
-from .incident import Incident, Stage
+from .incident import Incident
 from .playbook import Attempt
 from .policy import ActionFacts, EstateView, Pause, Policy, Ruling
 from .records import IncidentRecord, IntentRecord
@@ -157,7 +158,7 @@ class Casebook:
         """All that the target needs, nearest first."""
         return self.topology.below(target)
 
-    def blame(self, incident: Incident, *, waited: bool) -> Blame:
+    def blame(self, incident: CaseFile, *, waited: bool) -> Blame:
         """Whether the target is the cause of its trouble."""
         below = self.topology.below(incident.target)
         standings = {name: self._standing(name, incident) for name in below}
@@ -170,7 +171,7 @@ class Casebook:
             waited=waited,
         )
 
-    def rule(self, incident: Incident, action: ActionFacts, now_s: float) -> Ruling:
+    def rule(self, incident: CaseFile, action: ActionFacts, now_s: float) -> Ruling:
         """Whether the action may run."""
         return self.policy.rule(incident.target, action, self._view(incident), now_s)
 
@@ -263,7 +264,7 @@ class Casebook:
                     effects += other.look_again(now_s)
         return effects
 
-    def _standing(self, name: str, asking: Incident) -> Standing:
+    def _standing(self, name: str, asking: CaseFile) -> Standing:
         incident = self.incidents.get(name)
         past = self._past.get(name)
         # It has had its time to follow a cause that was over before its last triage.
@@ -287,7 +288,7 @@ class Casebook:
         undecided = incident is None or incident.stage is Stage.TRIAGE
         return "" if root == name and undecided else root
 
-    def _view(self, incident: Incident) -> EstateView:
+    def _view(self, incident: CaseFile) -> EstateView:
         by_themselves = [
             each
             for each in self.incidents.values()
@@ -300,7 +301,7 @@ class Casebook:
             group_healthy=self._group_healthy(incident),
         )
 
-    def _group_healthy(self, incident: Incident) -> int | None:
+    def _group_healthy(self, incident: CaseFile) -> int | None:
         component = self.topology.components.get(incident.target)
         serves = condition_of(incident.scores).gravity < _STILL_SERVES
         if component is None or not component.group or not serves:

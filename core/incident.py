@@ -22,30 +22,21 @@ A thread of control per incident was turned down: it cannot be stored, restored 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import Protocol
 
 from ..bus.messages import (
     ActionFinished,
     Advice,
     AnomalyDetected,
-    ApprovalRequested,
-    IncidentChanged,
-    IncidentClosed,
     IncidentEscalated,
-    IncidentOpened,
-    IsolateTarget,
     ProbeNow,
-    RecoveryProposed,
-    ReleaseTarget,
-    RunAction,
     Status,
 )
-from .effects import CancelTimer, Consult, Effect, Publish, Record, StartTimer
+from .casefile import CaseFile, Stage
+from .desk import Desk
+from .effects import Effect, Publish
 from .playbook import Attempt
-from .policy import ActionFacts, Ruling
+from .policy import ActionFacts
 from .records import IncidentRecord, IntentRecord
 from .treatment import (
     NOTIFY,
@@ -59,63 +50,11 @@ from .treatment import (
 )
 from .triage import Attribute, Blame, Treat
 
-
-class Stage(StrEnum):
-    """Where an incident stands."""
-
-    TRIAGE = "triage"
-    ATTRIBUTED = "attributed"
-    WAITING = "waiting"
-    AWAITING_APPROVAL = "awaiting_approval"
-    OBSERVED = "observed"
-    CONSULTING = "consulting"
-    RECOVERING = "recovering"
-    VERIFYING = "verifying"
-    ESCALATED = "escalated"
-    CLOSED = "closed"
-
-
 _OWN = "the evidence speaks of it alone"
 _UNPROVEN = "nothing is in alarm, but it is not proven well either"
 
 
-class Desk(Protocol):
-    """What an incident asks of the estate that it is part of."""
-
-    def below(self, target: str) -> Sequence[str]:
-        """All that the target needs, nearest first."""
-        ...
-
-    def blame(self, incident: Incident, *, waited: bool) -> Blame:
-        """Whether the target is the cause of its trouble."""
-        ...
-
-    def rule(self, incident: Incident, action: ActionFacts, now_s: float) -> Ruling:
-        """Whether the action may run."""
-        ...
-
-    def started(self, intent: str, target: str, action: ActionFacts, now_s: float) -> None:
-        """The action begins."""
-        ...
-
-    def finished(self, intent: str) -> None:
-        """The action is over."""
-        ...
-
-    def is_open(self, target: str) -> bool:
-        """Whether the target has an incident."""
-        ...
-
-    def may_isolate(self, target: str, now_s: float) -> bool:
-        """Whether calls may be kept away from the target."""
-        ...
-
-    def observes(self, target: str) -> bool:
-        """Whether nothing may be done to the target, only watched."""
-        ...
-
-
-class Incident:
+class Incident(CaseFile):
     """One target's trouble: what to do about it, and when it is over.
 
     Args:
@@ -128,13 +67,7 @@ class Incident:
         past: attempts of an incident that this one is a relapse of.
 
     Attributes:
-        stage: where it stands.
-        status: health of the target as far as it is known here.
-        scores: of the metrics that are in alarm.
-        asked_s: when the present triage began; evidence must be newer.
-        settled_s: until when it was last given time to follow a cause that is over.
-        treatment: what was and will be done to the target.
-        cause: the target that is treated instead of this one, or empty.
+        desk: the estate.
     """
 
     def __init__(
@@ -147,47 +80,19 @@ class Incident:
         desk: Desk,
         past: Sequence[Attempt] = (),
     ) -> None:
-        self.name = name
-        self.target = target
-        self.onset_s = onset_s
-        self.opened_s = opened_s
+        super().__init__(name, onset_s, opened_s, Treatment(target, care, past))
         self.desk = desk
-        self.stage = Stage.TRIAGE
-        self.status = Status.SICK
-        self.scores: dict[str, float] = {}
-        self.asked_s = opened_s
-        self.settled_s = -math.inf
-        self.treatment = Treatment(target, care, past)
-        self.cause = ""
-        self._own: set[str] = set()  # Metrics in alarm that no dependency explains.
         self._reason = ""
         self._approval = ""
         self._intent = ""
         self._asks = 0
-        self._held_since_s: float | None = None
-        self._waits_for = ""
-        self._isolated = False
-        self._timers: dict[str, None] = {}
-
-    @property
-    def care(self) -> Care:
-        """The configuration it is healed by."""
-        return self.treatment.care
 
     # --- what comes in ------------------------------------------------------------------------
 
     def open(self, anomaly: AnomalyDetected, now_s: float) -> list[Effect]:
         """Begin with the first anomaly."""
         self._take_in(anomaly)
-        opened = IncidentOpened(
-            target=self.target,
-            incident=self.name,
-            onset_s=self.onset_s,
-            opened_s=now_s,
-            reason=anomaly.reason,
-        )
-        first: list[Effect] = [self._record(anomaly.reason, now_s), Publish(opened)]
-        return first + self._triage(now_s)
+        return self._begin(anomaly.reason, now_s) + self._triage(now_s)
 
     def take_up(
         self, record: IncidentRecord, running: IntentRecord | None, now_s: float
@@ -225,11 +130,6 @@ class Incident:
         if self.stage is Stage.ATTRIBUTED and anomaly.own:
             return self._treat(_OWN, now_s)
         return self.look_again(now_s)
-
-    def on_cleared(self, metric: str) -> None:
-        """A metric is back in its band."""
-        self.scores.pop(metric, None)
-        self._own.discard(metric)
 
     def on_health(self, status: Status, reason: str, now_s: float) -> list[Effect]:
         """The health of the target changed."""
@@ -331,11 +231,6 @@ class Incident:
         looks = [Publish(ProbeNow(target=name)) for name in self.desk.below(self.target)]
         return [*looks, self._timer("triage", now_s + self.care.triage.hold_s)]
 
-    def _take_in(self, anomaly: AnomalyDetected) -> None:
-        self.scores[anomaly.metric] = anomaly.score
-        if anomaly.own:
-            self._own.add(anomaly.metric)
-
     def _blame(self, *, waited: bool) -> Blame:
         return Treat(_OWN) if self._own else self.desk.blame(self, waited=waited)
 
@@ -414,51 +309,26 @@ class Incident:
     def _request_approval(self, action: ActionFacts, why: str, now_s: float) -> list[Effect]:
         # The action is part of it: saying yes twice must not allow whatever comes after it.
         self._approval = f"{self.name}.{len(self.treatment.ran) + 1}.{action.name}"
-        request = ApprovalRequested(
-            target=self.target,
-            incident=self.name,
-            approval=self._approval,
-            action=action.name,
-            reason=why,
-            requested_s=now_s,
-        )
         reason = f"{action.name} waits for approval {self._approval}: {why}"
-        return [*self._go(Stage.AWAITING_APPROVAL, reason, now_s), Publish(request)]
+        request = self._request(action.name, self._approval, why, now_s)
+        return [*self._go(Stage.AWAITING_APPROVAL, reason, now_s), request]
 
     def _consult(self, action: ActionFacts, now_s: float) -> list[Effect]:
         effects = self._leave(Stage.CONSULTING)  # Too short a stage to be worth a record.
         due_s = now_s + self.care.incident.consult_s
-        proposal = RecoveryProposed(
-            target=self.target,
-            incident=self.name,
-            action=action.name,
-            attempt=self.treatment.ran.count(action.name) + 1,
-            deadline_s=due_s,
-        )
-        return [*effects, self._timer("consult", due_s), Consult(proposal)]
+        return [*effects, self._timer("consult", due_s), self._propose(action.name, due_s)]
 
     def _launch(self, action: ActionFacts, now_s: float) -> list[Effect]:
         self._intent = f"{self.name}.{self.treatment.start(self.scores)}"
         self._asks = 0
         self.desk.started(self._intent, self.target, action, now_s)
-        isolate = self._isolate(now_s)
+        isolate = self._isolate(self._reason) if self._may_isolate(now_s) else []
         return [
             *self._go(Stage.RECOVERING, f"{self._reason}; runs {action.name}", now_s),
             *isolate,
             self._command(action, self._intent),
             *self._await_action(now_s),
         ]
-
-    def _command(self, action: ActionFacts, intent: str) -> Publish:
-        command = RunAction(
-            target=self.target,
-            intent=intent,
-            incident=self.name,
-            action=action.name,
-            attempt=self.treatment.ran.count(action.name),
-            timeout_s=action.timeout_s,
-        )
-        return Publish(command)
 
     def _await_action(self, now_s: float) -> list[Effect]:
         due_s = now_s + self._facts().timeout_s + self.care.incident.grace_s
@@ -468,6 +338,9 @@ class Incident:
         """What is known of the last action; the usual, if it has left the configuration."""
         name = self.treatment.action
         return self.care.actions.get(name) or ActionFacts(name=name)
+
+    def _may_isolate(self, now_s: float) -> bool:
+        return not self._isolated and self.desk.may_isolate(self.target, now_s)
 
     def _take_up_action(self, running: IntentRecord, reason: str, now_s: float) -> list[Effect]:
         self._intent = running.intent
@@ -515,85 +388,10 @@ class Incident:
         # Counted before the record, so that a later run of mendel gives no intent this name again.
         tell = self.care.actions.get(NOTIFY)
         told = f"{self.name}.{self.treatment.count(NOTIFY)}" if tell is not None else ""
-        isolate = self._isolate(now_s)
+        isolate = self._isolate(self._reason) if self._may_isolate(now_s) else []
         return [
             *self._go(Stage.ESCALATED, reason, now_s),
             *isolate,
             Publish(escalated),
             *([self._command(tell, told)] if tell is not None else []),
         ]
-
-    def _isolate(self, now_s: float) -> list[Effect]:
-        if self._isolated or not self.desk.may_isolate(self.target, now_s):
-            return []
-        self._isolated = True
-        wish = IsolateTarget(target=self.target, incident=self.name, reason=self._reason)
-        return [Publish(wish)]
-
-    def _close(self, reason: str, now_s: float, outcome: str = "") -> list[Effect]:
-        if self.stage is Stage.VERIFYING:
-            self.treatment.mark("helped")
-        outcome = outcome or self._outcome()
-        stopped = self._leave(Stage.CLOSED)
-        closed = IncidentClosed(
-            target=self.target,
-            incident=self.name,
-            outcome=outcome,
-            actions=tuple(self.treatment.ran),
-            onset_s=self.onset_s,
-            opened_s=self.opened_s,
-            closed_s=now_s,
-            reason=reason,
-        )
-        release = ReleaseTarget(target=self.target, incident=self.name, reason=reason)
-        return [
-            *stopped,
-            self._record(reason, now_s, outcome),
-            *([Publish(release)] if self._isolated else []),
-            Publish(closed),
-        ]
-
-    def _outcome(self) -> str:
-        if self.treatment.was_applied:
-            return "healed"
-        return "attributed" if self.stage is Stage.ATTRIBUTED else "cleared"
-
-    def _timer(self, name: str, due_s: float) -> StartTimer:
-        self._timers[name] = None
-        return StartTimer(name, self.target, due_s)
-
-    def _leave(self, stage: Stage) -> list[Effect]:
-        """Change the stage; the timers of the old one end with it."""
-        if stage not in (Stage.WAITING, Stage.CONSULTING):
-            self._held_since_s = None
-        self.stage, self._waits_for = stage, ""
-        stopped = [CancelTimer(name, self.target) for name in self._timers]
-        self._timers.clear()
-        return [*stopped]
-
-    def _go(self, stage: Stage, reason: str, now_s: float) -> list[Effect]:
-        stopped = self._leave(stage)
-        changed = IncidentChanged(
-            target=self.target,
-            incident=self.name,
-            stage=stage,
-            reason=reason,
-            changed_s=now_s,
-        )
-        return [*stopped, self._record(reason, now_s), Publish(changed)]
-
-    def _record(self, reason: str, now_s: float, outcome: str = "") -> Record:
-        record = IncidentRecord(
-            incident=self.name,
-            target=self.target,
-            stage=self.stage,
-            reason=reason,
-            at_s=now_s,
-            onset_s=self.onset_s,
-            outcome=outcome,
-            blamed=self.cause,
-            actions=tuple(self.treatment.ran),
-            attempts=tuple(self.treatment.attempts),
-            isolated=self._isolated,
-        )
-        return Record(record)

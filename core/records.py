@@ -15,7 +15,7 @@ class IncidentRecord(Struct, frozen=True, kw_only=True, tag="incident"):
     Attributes:
         incident: identifier.
         target: whose incident.
-        stage: where it stands (`mendel.core.incident.Stage`).
+        stage: where it stands (`mendel.core.casefile.Stage`).
         reason: why it went there, in words.
         at_s: loop time of the transition.
         onset_s: start of its first anomaly, loop time.

@@ -26,7 +26,7 @@ from ..bus.messages import (
     StoreRecovered,
 )
 from ..bus.subjects import matches
-from ..core.incident import Stage
+from ..core.casefile import Stage
 from ..errors import ConfigError
 from .kinds import did_you_mean
 from .store import Archive

@@ -13,6 +13,7 @@ first costs a stack each, the second belongs to the program that mendel may be e
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -72,7 +73,11 @@ class Child:
         return not self.ended.done() and is_alive(self.leader)
 
     def signal(self, number: signal.Signals) -> bool:
-        """Send a signal to the whole group; False when nothing of it is left."""
+        """Send a signal to the whole group; False when nothing of it is left.
+
+        Raises:
+            EnvironmentProblem: the system does not let us recognise it, so nothing was sent.
+        """
         group = self.leader.pid
         if group <= 1 or group == os.getpgrp() or not self._is_recognised():
             return False
@@ -106,7 +111,11 @@ class Child:
             self._popen.returncode = 0  # It is meant to outlive us, so no warning about that.
 
     def _check(self) -> None:
-        if not is_alive(self.leader):
+        try:
+            seems_alive = is_alive(self.leader)
+        except EnvironmentProblem:
+            seems_alive = True  # Its end will be seen later.
+        if not seems_alive:
             self._on_end()
         elif self._pidfd is None:
             self._timer = self._loop.call_later(LOOK_S, self._check)
@@ -115,8 +124,9 @@ class Child:
         if self.ended.done():
             return
         # Before reaping: until then nobody else can have the number of the group.
-        if self._is_recognised():
-            self._known.update(members(self.leader.pid))
+        with contextlib.suppress(EnvironmentProblem, OSError):
+            if self._is_recognised():
+                self._known.update(members(self.leader.pid))
         status = self._popen.poll() if self._popen is not None else None
         if self.is_ours and status is None:
             return  # Only its first thread has ended; the others still do the work.
@@ -133,6 +143,8 @@ class Child:
             self._timer.cancel()
 
     def _is_recognised(self) -> bool:
+        if self._popen is not None and self._popen.returncode is None:
+            return True  # Nobody else can have its number before we reap it.
         for known in self._known:
             seen = look(known.pid)
             if seen is not None and seen.identity == known and seen.group == self.leader.pid:
@@ -182,7 +194,12 @@ def spawn(
         )
     except (OSError, ValueError) as error:
         raise _explain(error, command[0], cwd, env) from None
-    seen = look(popen.pid)
+    try:
+        seen = look(popen.pid)
+    except EnvironmentProblem:
+        popen.kill()
+        popen.wait()
+        raise
     assert seen is not None, "a child that nobody has reaped is always there"
     return Child(seen.identity, popen)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from ...errors import EnvironmentProblem
 from .child import Child, spawn
 
 # What a probe prints as values, or an action as its last words; it fits a pipe of Linux.
@@ -119,7 +120,11 @@ class _Tail:
 
     def spawn(self, command: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Child:
         """Start the command whose output is read."""
-        self._source, sink = os.pipe()
+        try:
+            self._source, sink = os.pipe()
+        except OSError as error:
+            reason = f"command {command[0]!r} cannot be started: {error.strerror}"
+            raise EnvironmentProblem(reason) from None
         os.set_blocking(self._source, False)
         self._loop.add_reader(self._source, self._read)
         try:

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from ...errors import ConfigError
+from ...errors import ConfigError, NoData
+from .shortage import OUR_ERRORS
 
 if TYPE_CHECKING:
     import aiohttp
@@ -87,7 +88,7 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Answer:
-        """Send one request; every way to fail is an answer that says so.
+        """Send one request; every way to fail is an answer that says so, except our own shortage.
 
         Args:
             method: of HTTP.
@@ -95,6 +96,9 @@ class HttpClient:
             timeout_s: how long connecting, sending and receiving may take together.
             headers: sent along.
             body: sent along.
+
+        Raises:
+            NoData: nothing could be sent because something has run short on our own side.
         """
         assert self._session is not None, "the client is open while its world is"
         loop = asyncio.get_running_loop()
@@ -124,6 +128,8 @@ class HttpClient:
         except TimeoutError:
             reachable, detail = _describe_timeout(trip, timeout_s)
         except Exception as error:  # noqa: BLE001  # Border: whatever a foreign server provokes.
+            if isinstance(error, OSError) and error.errno in OUR_ERRORS:
+                raise NoData(f"no request can be sent: {os_words(error)}") from None
             reachable, detail = explain(error)
         return Answer(reachable=reachable, latency_s=loop.time() - began_s, detail=detail)
 

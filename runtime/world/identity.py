@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 from msgspec import Struct
 
+from ...errors import EnvironmentProblem
+
 _PROC = Path("/proc")
 _BOOT = _PROC / "sys/kernel/random/boot_id"
 
@@ -41,7 +43,13 @@ class Look(Struct, frozen=True):
 
 
 def look(pid: int) -> Look | None:
-    """Tell which process has a number, or None when no process has it."""
+    """Tell which process has a number, or None when no process has it.
+
+    Raises:
+        EnvironmentProblem: the system does not let us look, for instance because mendel has no
+            descriptors left. It says nothing of the process: to take it for dead would be to
+            restart what runs.
+    """
     return _look_at_proc(pid) if _BOOT_ID else look_portably(pid)
 
 
@@ -101,8 +109,10 @@ def marked(variable: str, value: str) -> list[Identity]:
 def _look_at_proc(pid: int) -> Look | None:
     try:
         stat = (_PROC / str(pid) / "stat").read_bytes()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return None
+    except OSError as error:
+        raise EnvironmentProblem(f"process {pid} cannot be looked at: {error.strerror}") from None
     # The second field is the name of the program in brackets, which may itself hold any of them.
     fields = stat.rpartition(b") ")[2].split()
     state, group, ticks = fields[0], int(fields[2]), fields[19].decode()

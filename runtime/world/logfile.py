@@ -13,6 +13,9 @@ import os
 import shutil
 from pathlib import Path
 
+from ...errors import EnvironmentProblem
+from .shortage import OUR_ERRORS
+
 
 class LogFile:
     """The log of one managed process.
@@ -35,10 +38,15 @@ class LogFile:
         """Open it for a process to write to; a file that cannot be written leads to nowhere.
 
         A full disk must not keep a service from being started.
+
+        Raises:
+            EnvironmentProblem: mendel cannot open any file.
         """
         try:
             return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        except OSError:
+        except OSError as error:
+            if error.errno in OUR_ERRORS:
+                raise EnvironmentProblem(f"no log can be opened: {error.strerror}") from None
             return os.open(os.devnull, os.O_WRONLY)
 
     @property

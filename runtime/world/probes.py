@@ -21,6 +21,7 @@ from ..specs import ProbeSpec
 from .command import run_command
 from .http import BODY_BYTES, Answer, HttpClient, check_url, os_words
 from .secrets import resolve_all
+from .shortage import OUR_ERRORS
 
 # More than any health page has; a component that reports more loses the rest.
 METRICS = 64
@@ -70,7 +71,7 @@ class HttpProbe(Schedule):
         """Get the page once.
 
         Raises:
-            NoData: a secret for its headers is missing.
+            NoData: a secret for its headers is missing, or something has run short on our side.
         """
         try:
             headers = resolve_all(self._spec.headers, self._base)
@@ -113,7 +114,11 @@ class TcpProbe(Schedule):
         self._host, self._port = host.removeprefix("[").removesuffix("]"), int(port)
 
     async def read(self) -> Sample:
-        """Connect once."""
+        """Connect once.
+
+        Raises:
+            NoData: something has run short on our own side.
+        """
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         try:
@@ -127,6 +132,8 @@ class TcpProbe(Schedule):
             detail = f"DNS: the name {self._host!r} does not resolve"
             return Sample({"reachable": 0.0, "answered": 0.0}, detail)
         except OSError as error:
+            if error.errno in OUR_ERRORS:
+                raise NoData(f"no connection can be made: {os_words(error)}") from None
             return Sample({"reachable": 0.0, "answered": 0.0}, os_words(error))
         latency_s = loop.time() - began_s
         transport.abort()

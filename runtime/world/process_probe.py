@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from ...agents.ports import Sample
-from ...errors import NoData
+from ...errors import EnvironmentProblem, NoData
 from ..specs import ProbeSpec
 from .identity import Identity, look, members
 from .managed import ManagedProcess
@@ -54,7 +54,10 @@ class ProcessProbe(Schedule):
         Raises:
             NoData: the system does not let us look.
         """
-        identity, detail = self._find()
+        try:
+            identity, detail = self._find()
+        except EnvironmentProblem as problem:
+            raise NoData(str(problem)) from None
         if identity is None:
             return Sample({"alive": 0.0, "stopped": 0.0}, detail)
         try:
@@ -63,7 +66,7 @@ class ProcessProbe(Schedule):
             return self._gauge.read()
         except psutil.NoSuchProcess:
             return Sample({"alive": 0.0, "stopped": 0.0}, f"process {identity.pid} has ended")
-        except psutil.Error as error:
+        except (psutil.Error, EnvironmentProblem, OSError) as error:
             raise NoData(f"process {identity.pid} cannot be looked at: {error}") from None
 
 

@@ -127,8 +127,11 @@ class RealWorld:
         except TimeoutError:
             logger.warning("connections did not close within %s s", CLOSING_S)
         finally:
-            for process in self._managed.values():
-                process.leave_at_once()
+            for name, process in self._managed.items():
+                try:
+                    process.leave_at_once()
+                except EnvironmentProblem as problem:
+                    logger.error("%s is left running: %s", name, problem)
             self._ledger.close()
 
     async def _rotate_logs(self) -> None:

@@ -140,6 +140,17 @@ class TestTreating:
 
         assert (clinic.closed, clinic.isolated) == ([("cart", "cleared")], [])
 
+    def test_what_recovers_after_every_action_was_refuted_was_not_healed_by_them(self) -> None:
+        clinic = Clinic(care=a_care("restart", playbook=PlaybookConfig(attempts=1)))
+        clinic.sick()
+        clinic.finish()
+        clinic.wait(100)
+
+        clinic.well()
+
+        assert clinic.actions == ["cart: restart", "cart: notify"]
+        assert clinic.closed == [("cart", "cleared")]
+
     def test_what_made_it_worse_is_taken_back_and_the_line_stops(self) -> None:
         clinic = Clinic(care=a_care("roll_forward", "restart", undo="roll_back"))
         clinic.sick(score=2.0)

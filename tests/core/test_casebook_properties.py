@@ -7,7 +7,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from mendel.bus.messages import Advice, RunAction, Status
-from mendel.core.incident import Stage
+from mendel.core.casefile import Stage
 from mendel.core.playbook import PlaybookConfig
 from mendel.core.policy import Mode, PolicyConfig
 
@@ -147,7 +147,5 @@ class AnyCourseOfEvents(RuleBasedStateMachine):
         return {target for target, each in incidents if each.stage in TREATED}
 
 
-AnyCourseOfEvents.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=30, deadline=None
-)
+AnyCourseOfEvents.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 test_any_course_of_events = AnyCourseOfEvents.TestCase

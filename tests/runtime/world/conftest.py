@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import resource
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack
+from contextlib import AbstractContextManager, AsyncExitStack, contextmanager
 from pathlib import Path
 
 import psutil
@@ -91,6 +92,22 @@ def silent() -> Handler:
 @pytest.fixture
 def raw() -> Callable[[bytes], Handler]:
     return answering
+
+
+@pytest.fixture
+def no_descriptors() -> Callable[[], AbstractContextManager[None]]:
+    """For the length of a ``with`` nobody here can open anything."""
+
+    @contextmanager
+    def exhausted() -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    return exhausted
 
 
 @pytest.fixture

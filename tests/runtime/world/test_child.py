@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from mendel.errors import EnvironmentProblem
-from mendel.runtime.world import child as child_module
 from mendel.runtime.world.child import Child, spawn
 from mendel.runtime.world.identity import Identity, identify, look
 
@@ -127,14 +126,19 @@ class TestRecognition:
         assert await child.end(patience_s=5.0)
         assert child.ended.result() is None
 
-    async def test_without_pidfds_the_end_is_found_by_looking(
-        self, monkeypatch: pytest.MonkeyPatch
+    async def test_without_a_descriptor_for_a_pidfd_the_end_is_found_by_looking(
+        self, no_descriptors: Make
     ) -> None:
-        # As on systems other than Linux, and in containers that forbid the call.
-        monkeypatch.setattr(child_module, "_open_pidfd", lambda pid: None)
-        child = start("sh", "-c", "sleep 0.05; exit 4")
+        process = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        identity = identify(process.pid)
+        assert identity is not None
+        with no_descriptors():
+            child = Child(identity)
+            assert not child.ended.done()
+        process.kill()
 
-        assert await asyncio.wait_for(child.ended, 5.0) == 4
+        assert await asyncio.wait_for(child.ended, 5.0) is None
+        process.wait()
 
 
 class TestStarting:

@@ -1,4 +1,5 @@
 import asyncio
+import inspect
 import json
 import stat
 import subprocess
@@ -10,7 +11,8 @@ from typing import Any
 
 import psutil
 import pytest
-from mendel.errors import ConfigError, EnvironmentProblem
+from mendel.agents.ports import Probe, Sample
+from mendel.errors import ConfigError, EnvironmentProblem, NoData
 from mendel.runtime.specs import ActionSpec, ComponentSpec, ProbeSpec, ProcessSpec, Secret
 
 Make = Callable[..., Any]  # A fixture that makes what a test needs.
@@ -345,3 +347,48 @@ class TestHeartbeats:
 
         assert world.probes[0].read().metrics == {"queue": 3.0, "answered": 1.0}
         assert world.stray_heartbeats == 1
+
+
+class TestWhenMendelItselfRunsShort:
+    async def test_nobody_is_called_dead_for_lack_of_our_own_descriptors(
+        self, a_world: Make, serve: Make, http: Make, no_descriptors: Make
+    ) -> None:
+        port = await serve(http())
+        spec = ComponentSpec(
+            name="cart",
+            process=ProcessSpec(exec=("sleep", "600")),
+            probes=(
+                ProbeSpec(process=True),
+                ProbeSpec(http=f"http://127.0.0.1:{port}/"),
+                ProbeSpec(tcp=f"127.0.0.1:{port}"),
+                ProbeSpec(exec=("true",)),
+            ),
+        )
+        async with a_world(spec) as world:
+            with no_descriptors():
+                missing = [await look(probe) for probe in world.probes]
+            found = [await look(probe) for probe in world.probes]
+
+        assert [type(each) for each in missing] == [NoData] * 4
+        assert [type(each) for each in found] == [Sample] * 4
+
+    async def test_a_restart_fails_and_works_again_later(
+        self, a_world: Make, a_service: Make, an_intent: Make, no_descriptors: Make, living: Make
+    ) -> None:
+        async with a_world(a_service("cart", "sleep", "661")) as world:
+            restart = world.actions("cart")["restart"]
+            with no_descriptors():
+                failed = await restart.run(an_intent())
+            worked = await restart.run(an_intent())
+            assert len(living("sleep 661")) == 1
+
+        assert (failed.succeeded, worked.succeeded) == (False, True)
+        assert "Too many open files" in failed.detail
+
+
+async def look(probe: Probe) -> Sample | NoData:
+    try:
+        seen = probe.read()
+        return await seen if inspect.isawaitable(seen) else seen
+    except NoData as missing:
+        return missing

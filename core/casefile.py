@@ -1,0 +1,220 @@
+"""What an incident knows and tells: evidence, stage, timers, its record and its messages.
+
+Where these are put together is kept apart from `Incident`, which decides what comes next.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+
+from ..bus.messages import (
+    AnomalyDetected,
+    ApprovalRequested,
+    IncidentChanged,
+    IncidentClosed,
+    IncidentOpened,
+    IsolateTarget,
+    RecoveryProposed,
+    ReleaseTarget,
+    RunAction,
+    Status,
+)
+from .effects import CancelTimer, Consult, Effect, Publish, Record, StartTimer
+from .policy import ActionFacts
+from .records import IncidentRecord
+from .treatment import Care, Treatment
+
+
+class Stage(StrEnum):
+    """Where an incident stands."""
+
+    TRIAGE = "triage"
+    ATTRIBUTED = "attributed"
+    WAITING = "waiting"
+    AWAITING_APPROVAL = "awaiting_approval"
+    OBSERVED = "observed"
+    CONSULTING = "consulting"
+    RECOVERING = "recovering"
+    VERIFYING = "verifying"
+    ESCALATED = "escalated"
+    CLOSED = "closed"
+
+
+class CaseFile:
+    """All but the decisions of one incident.
+
+    Args:
+        name: identifier, unique in the store.
+        onset_s: start of its first anomaly.
+        opened_s: now.
+        treatment: what was and will be done to its target.
+
+    Attributes:
+        target: whose incident.
+        stage: where it stands.
+        cause: the target that is treated instead of this one, or empty.
+        status: health of the target as far as it is known here.
+        scores: of the metrics that are in alarm.
+        asked_s: when the present triage began; evidence must be newer.
+        settled_s: until when it was last given time to follow a cause that is over.
+    """
+
+    def __init__(self, name: str, onset_s: float, opened_s: float, treatment: Treatment) -> None:
+        self.name = name
+        self.target = treatment.target
+        self.onset_s = onset_s
+        self.opened_s = opened_s
+        self.treatment = treatment
+        self.stage = Stage.TRIAGE
+        self.cause = ""
+        self.status = Status.SICK
+        self.scores: dict[str, float] = {}
+        self.asked_s = opened_s
+        self.settled_s = -math.inf
+        self._own: set[str] = set()  # Metrics in alarm that no dependency explains.
+        self._held_since_s: float | None = None  # Since when nothing could be done.
+        self._waits_for = ""
+        self._isolated = False
+        self._timers: dict[str, None] = {}
+
+    @property
+    def care(self) -> Care:
+        """The configuration it is healed by."""
+        return self.treatment.care
+
+    # --- evidence -----------------------------------------------------------------------------
+
+    def on_cleared(self, metric: str) -> None:
+        """A metric is back in its band."""
+        self.scores.pop(metric, None)
+        self._own.discard(metric)
+
+    def _take_in(self, anomaly: AnomalyDetected) -> None:
+        self.scores[anomaly.metric] = anomaly.score
+        if anomaly.own:
+            self._own.add(anomaly.metric)
+
+    # --- stages and timers --------------------------------------------------------------------
+
+    def _timer(self, name: str, due_s: float) -> StartTimer:
+        self._timers[name] = None
+        return StartTimer(name, self.target, due_s)
+
+    def _leave(self, stage: Stage) -> list[Effect]:
+        """Change the stage; the timers of the old one end with it."""
+        if stage not in (Stage.WAITING, Stage.CONSULTING):
+            self._held_since_s = None
+        self.stage, self._waits_for = stage, ""
+        stopped = [CancelTimer(name, self.target) for name in self._timers]
+        self._timers.clear()
+        return [*stopped]
+
+    def _go(self, stage: Stage, reason: str, now_s: float) -> list[Effect]:
+        stopped = self._leave(stage)
+        changed = IncidentChanged(
+            target=self.target,
+            incident=self.name,
+            stage=stage,
+            reason=reason,
+            changed_s=now_s,
+        )
+        return [*stopped, self._record(reason, now_s), Publish(changed)]
+
+    # --- what is told -------------------------------------------------------------------------
+
+    def _begin(self, reason: str, now_s: float) -> list[Effect]:
+        opened = IncidentOpened(
+            target=self.target,
+            incident=self.name,
+            onset_s=self.onset_s,
+            opened_s=now_s,
+            reason=reason,
+        )
+        return [self._record(reason, now_s), Publish(opened)]
+
+    def _propose(self, action: str, deadline_s: float) -> Consult:
+        proposal = RecoveryProposed(
+            target=self.target,
+            incident=self.name,
+            action=action,
+            attempt=self.treatment.ran.count(action) + 1,
+            deadline_s=deadline_s,
+        )
+        return Consult(proposal)
+
+    def _request(self, action: str, approval: str, reason: str, now_s: float) -> Publish:
+        request = ApprovalRequested(
+            target=self.target,
+            incident=self.name,
+            approval=approval,
+            action=action,
+            reason=reason,
+            requested_s=now_s,
+        )
+        return Publish(request)
+
+    def _command(self, action: ActionFacts, intent: str) -> Publish:
+        command = RunAction(
+            target=self.target,
+            intent=intent,
+            incident=self.name,
+            action=action.name,
+            attempt=self.treatment.ran.count(action.name),
+            timeout_s=action.timeout_s,
+        )
+        return Publish(command)
+
+    def _isolate(self, reason: str) -> list[Effect]:
+        """Keep calls away from the target until the incident is over."""
+        self._isolated = True
+        wish = IsolateTarget(target=self.target, incident=self.name, reason=reason)
+        return [Publish(wish)]
+
+    def _close(self, reason: str, now_s: float, outcome: str = "") -> list[Effect]:
+        """Put it away, and let calls through to the target again."""
+        if self.stage is Stage.VERIFYING:
+            self.treatment.mark("helped")
+        outcome = outcome or self._outcome()
+        stopped = self._leave(Stage.CLOSED)
+        closed = IncidentClosed(
+            target=self.target,
+            incident=self.name,
+            outcome=outcome,
+            actions=tuple(self.treatment.ran),
+            onset_s=self.onset_s,
+            opened_s=self.opened_s,
+            closed_s=now_s,
+            reason=reason,
+        )
+        release = ReleaseTarget(target=self.target, incident=self.name, reason=reason)
+        return [
+            *stopped,
+            self._record(reason, now_s, outcome),
+            *([Publish(release)] if self._isolated else []),
+            Publish(closed),
+        ]
+
+    def _outcome(self) -> str:
+        match self.stage:
+            case Stage.ATTRIBUTED:
+                return "attributed"
+            case Stage.ESCALATED:
+                return "cleared"  # By whoever did it: what mendel did had been refuted.
+        return "healed" if self.treatment.was_applied else "cleared"
+
+    def _record(self, reason: str, now_s: float, outcome: str = "") -> Record:
+        record = IncidentRecord(
+            incident=self.name,
+            target=self.target,
+            stage=self.stage,
+            reason=reason,
+            at_s=now_s,
+            onset_s=self.onset_s,
+            outcome=outcome,
+            blamed=self.cause,
+            actions=tuple(self.treatment.ran),
+            attempts=tuple(self.treatment.attempts),
+            isolated=self._isolated,
+        )
+        return Record(record)

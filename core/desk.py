@@ -1,0 +1,46 @@
+"""What an incident asks of the estate, so that it need not know the other incidents."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from .casefile import CaseFile
+from .policy import ActionFacts, Ruling
+from .triage import Blame
+
+
+class Desk(Protocol):
+    """What an incident asks of the estate that it is part of."""
+
+    def below(self, target: str) -> Sequence[str]:
+        """All that the target needs, nearest first."""
+        ...
+
+    def blame(self, incident: CaseFile, *, waited: bool) -> Blame:
+        """Whether the target is the cause of its trouble."""
+        ...
+
+    def rule(self, incident: CaseFile, action: ActionFacts, now_s: float) -> Ruling:
+        """Whether the action may run."""
+        ...
+
+    def started(self, intent: str, target: str, action: ActionFacts, now_s: float) -> None:
+        """The action begins."""
+        ...
+
+    def finished(self, intent: str) -> None:
+        """The action is over."""
+        ...
+
+    def is_open(self, target: str) -> bool:
+        """Whether the target has an incident."""
+        ...
+
+    def may_isolate(self, target: str, now_s: float) -> bool:
+        """Whether calls may be kept away from the target."""
+        ...
+
+    def observes(self, target: str) -> bool:
+        """Whether nothing may be done to the target, only watched."""
+        ...
