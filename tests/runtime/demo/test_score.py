@@ -103,9 +103,9 @@ class TestScore:
                     target="db",
                     detected=True,
                     healed=True,
-                    detected_after_s=0.25,
-                    acted_after_s=0.02,
-                    healed_after_s=5.0,
+                    detection_s=0.25,
+                    reaction_s=0.02,
+                    recovery_s=5.0,
                     actions=("isolate", "restart"),
                 ),
             ),
@@ -131,7 +131,7 @@ class TestScore:
 
         assert (run.faults, run.detected, run.healed) == (2, 1, 1)
         assert (run.mttd_s, run.mttr_s) == (0.25, 5.0)
-        assert run.per_fault[1].healed_after_s is None
+        assert run.per_fault[1].recovery_s is None
 
 
 class TestDetected:

@@ -46,9 +46,9 @@ def a_score() -> Score:
         target="db",
         detected=True,
         healed=True,
-        detected_after_s=0.251,
-        acted_after_s=0.012,
-        healed_after_s=4.1,
+        detection_s=0.251,
+        reaction_s=0.012,
+        recovery_s=4.1,
         actions=("isolate", "restart"),
     )
     missed = FaultScore(
@@ -56,9 +56,9 @@ def a_score() -> Score:
         target="cart",
         detected=False,
         healed=False,
-        detected_after_s=None,
-        acted_after_s=None,
-        healed_after_s=None,
+        detection_s=None,
+        reaction_s=None,
+        recovery_s=None,
         actions=(),
     )
     return Score(
