@@ -111,6 +111,13 @@ class TestScore:
             ),
         )
 
+    def test_a_run_is_flawless_when_all_is_healed_and_nothing_else_was_done(self) -> None:
+        unhealed = judged(*HEALED[:-2])
+        meddled = judged(*HEALED, started("catalog", 105.8, incident="3"))
+
+        assert (judged(*HEALED).is_flawless, unhealed.is_flawless) == (True, False)
+        assert (meddled.healed, meddled.is_flawless) == (1, False)
+
     def test_nothing_broken_and_nothing_said(self) -> None:
         assert score((), (), TOPOLOGY, availability=None) == Score(
             faults=0,
