@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, Token
 
-from ..units import parse_quantity
+from ...core.units import parse_quantity
 from .output import Printer
 
 if TYPE_CHECKING:
