@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter, Token
 
 from ...core.units import parse_quantity
-from .output import Printer
+from .output import Out, Printer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -69,7 +69,8 @@ def demo(
         commands = _after_keeping(folder) if keep else _after(seed)
         epilogue(score, [f"{program} {each}" for each in commands], Console(soft_wrap=True))
     else:
-        out.show(score)
+        # One line in either form, so that `| tail -1` is the result whatever stands before it.
+        Out("jsonl").show(score)
     return 0 if score.is_flawless else 1
 
 

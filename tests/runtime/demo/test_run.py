@@ -92,7 +92,7 @@ class TestDemo:
             seen = client.ask("status", SystemView)
         children = run.children()
 
-        score = msgspec.json.decode(run.end())
+        score = msgspec.json.decode(run.end().splitlines()[-1])
 
         assert run.process.returncode == 0, "".join(run.told)
         assert {each.name: each.status for each in seen.components} == dict.fromkeys(
