@@ -124,7 +124,7 @@ async def run(loaded: Loaded, *, on_started: Callable[[System], None] = lambda _
     try:
         async with launch(loaded, on_stop=stop.set) as system:
             on_started(system)
-            await _first(system.wait(), stop.wait())
+            await first(system.wait(), stop.wait())
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
@@ -189,7 +189,7 @@ async def _pauses(loaded: Loaded, database: Path) -> list[Pause]:
     return pauses + left_over(rows[::-1], now_s=now_s, now_utc=now_utc)
 
 
-async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+async def first(*waits: Coroutine[Any, Any, object]) -> None:
     """Wait for whichever ends first; its error is raised."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:

@@ -27,6 +27,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from ...errors import ConfigError, MendelError
 from . import check, history, live
+from .demo import demo
 from .output import PLAIN, Form, Out
 from .run import run
 
@@ -46,6 +47,7 @@ app = App(
     default_parameter=PLAIN,
     help_format="plaintext",
 )
+app.command(demo)
 app.command(run)
 app.command(check.check)
 app.command(live.status)

@@ -55,12 +55,13 @@ class Campaign:
         """
         loop = asyncio.get_running_loop()
         start_s = loop.time()
-        for fault in self._plan:
+        for number, fault in enumerate(self._plan, 1):
             await asyncio.sleep(start_s + fault.at_s - loop.time())
             await self._chronicle.until(lambda: self._chronicle.is_calm, CALM_S_MAX)
             if loop.time() + HEALING_S > start_s + duration_s:
                 self.skipped.append(fault)
             else:
+                self._tell(f"fault {number} of {len(self._plan)}: {fault.words}")
                 await self._carry_out(fault)
         if self.skipped:
             missed = ", ".join(fault.kind for fault in self.skipped)
@@ -69,7 +70,6 @@ class Campaign:
     async def _carry_out(self, fault: Fault) -> None:
         loop = asyncio.get_running_loop()
         injected_s = loop.time()
-        self._tell(f"break: {fault.words}")
         try:
             await self._hands.inject(fault)
         except InjectionFailed as error:

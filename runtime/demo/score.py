@@ -49,9 +49,9 @@ class FaultScore(Struct, frozen=True, kw_only=True):
         detected: an incident of the target was opened between injection and lift.
         healed: such an incident was closed as healed, which includes the proof that it is, before
             the fault was lifted.
-        detected_after_s: from injection to the first anomaly of the target; None if undetected.
-        acted_after_s: from that anomaly to the start of the first action on the target.
-        healed_after_s: from injection to the close of the incident; None if not healed.
+        detection_s: from injection to the first anomaly of the target; None if undetected.
+        reaction_s: from that anomaly to the start of the first action on the target.
+        recovery_s: from injection to the close of the incident; None if not healed.
         actions: what was done to the target, in order.
     """
 
@@ -59,9 +59,9 @@ class FaultScore(Struct, frozen=True, kw_only=True):
     target: str
     detected: bool
     healed: bool
-    detected_after_s: float | None
-    acted_after_s: float | None
-    healed_after_s: float | None
+    detection_s: float | None
+    reaction_s: float | None
+    recovery_s: float | None
     actions: tuple[str, ...]
 
 
@@ -78,8 +78,8 @@ class Score(Struct, frozen=True, kw_only=True):
         unneeded_actions: actions other than ``isolate`` and ``release`` that no fault needed: on a
             component that is not its target, before the first fault, or after an action on the
             target had succeeded, because one success cures every fault of the catalogue.
-        mttd_s: mean of ``detected_after_s``; None if nothing was detected.
-        mttr_s: mean of ``healed_after_s``; None if nothing was healed.
+        mttd_s: mean of ``detection_s``; None if nothing was detected.
+        mttr_s: mean of ``recovery_s``; None if nothing was healed.
         availability: fraction of the users' requests that were answered, in full or degraded;
             None without requests.
         per_fault: each fault in order.
@@ -94,6 +94,12 @@ class Score(Struct, frozen=True, kw_only=True):
     mttr_s: float | None
     availability: float | None
     per_fault: tuple[FaultScore, ...]
+
+    @property
+    def is_flawless(self) -> bool:
+        """Whether every fault was healed, and nothing was done that was not needed."""
+        wrong = self.false_alarms + self.unneeded_actions
+        return self.faults == self.detected == self.healed and not wrong
 
 
 def score(
@@ -118,8 +124,8 @@ def score(
         healed=sum(each.healed for each in per_fault),
         false_alarms=_false_alarms(injections, messages, topology),
         unneeded_actions=_unneeded_actions(injections, messages),
-        mttd_s=_mean(each.detected_after_s for each in per_fault),
-        mttr_s=_mean(each.healed_after_s for each in per_fault),
+        mttd_s=_mean(each.detection_s for each in per_fault),
+        mttr_s=_mean(each.recovery_s for each in per_fault),
         availability=None if availability is None else round(availability, 4),
         per_fault=per_fault,
     )
@@ -158,9 +164,9 @@ def _judge(injection: Injection, messages: Sequence[Message]) -> FaultScore:
         target=injection.target,
         detected=bool(opened),
         healed=bool(healed_s),
-        detected_after_s=_between(injection.injected_s, detected_s),
-        acted_after_s=_between(detected_s, acted_s),
-        healed_after_s=_between(injection.injected_s, min(healed_s, default=None)),
+        detection_s=_between(injection.injected_s, detected_s),
+        reaction_s=_between(detected_s, acted_s),
+        recovery_s=_between(injection.injected_s, min(healed_s, default=None)),
         actions=tuple(each.action for each in started),
     )
 

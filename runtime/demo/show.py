@@ -12,10 +12,19 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from ...bus.messages import Message, Status
+from ...bus.messages import (
+    AgentCrashed,
+    AnomalyDetected,
+    IncidentChanged,
+    IncidentClosed,
+    IncidentEscalated,
+    Message,
+    Status,
+)
+from ..words import in_words
 from .chronicle import Chronicle
 from .score import Score
-from .words import in_words
+from .traffic import Traffic
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -29,6 +38,13 @@ _LOOKS = {
     Status.SUSPECT: ("◐", "yellow"),
     Status.SICK: ("✖", "red"),
     Status.UNKNOWN: ("?", "bright_black"),
+}
+# Each service below the one that calls it, in the order of the estate.
+_BRANCHES = {
+    "cart": "└─ cart",
+    "db": "   ├─ db",
+    "payment": "   ├─ payment",
+    "catalog": "   └─ catalog",
 }
 
 
@@ -86,18 +102,21 @@ class Picture:
 
     Args:
         chronicle: what is known of the estate.
+        traffic: what its users get.
         clock: the time in seconds, on any base.
         console: where it is drawn.
     """
 
-    def __init__(self, chronicle: Chronicle, clock: Callable[[], float], console: Console) -> None:
+    def __init__(
+        self, chronicle: Chronicle, traffic: Traffic, clock: Callable[[], float], console: Console
+    ) -> None:
         from rich.live import Live  # Late: it costs 50 ms that a headless run need not pay.
 
         self._chronicle = chronicle
+        self._traffic = traffic
         self._clock = clock
         self._start_s = clock()
-        self._headline = "starting five services"
-        self._events: deque[str] = deque(maxlen=EVENT_LINES)
+        self._events: deque[tuple[str, str]] = deque(maxlen=EVENT_LINES)
         self._live = Live(
             get_renderable=self.draw,
             console=console,
@@ -107,24 +126,27 @@ class Picture:
         )
 
     def tell(self, line: str) -> None:
-        """Make it the headline, and an event."""
-        self._headline = line
-        self._add(line)
+        """Add what the demo itself does."""
+        self._add(line, "bold")
 
     def hear(self, message: Message) -> None:
-        """Add what the bus says, if people need to read it."""
-        line = in_words(message)
-        if line:
-            self._add("  " + line)
+        """Add what the bus says, if it is one of the steps from a fault to its end."""
+        style = _style_of(message)
+        if style is not None and (line := in_words(message)):
+            self._add("  " + line, style)
 
     def draw(self) -> Group:
         """The picture as it is now."""
         from rich.console import Group
         from rich.text import Text
 
-        blank = [""] * (EVENT_LINES - len(self._events))
-        events = Text("\n".join([*self._events, *blank]), no_wrap=True, overflow="ellipsis")
-        return Group(Text(self._headline, style="bold"), self._services(), events)
+        blank = ("", "")
+        lines = [*self._events, *[blank] * (EVENT_LINES - len(self._events))]
+        events = [Text(line, style, no_wrap=True, overflow="ellipsis") for line, style in lines]
+        users = self._traffic
+        harm = f"{users.degraded} in part, {users.failed} not at all"
+        headline = f"  requests of users: {users.served} answered in full, {harm}"
+        return Group(self._services(), Text(headline + "\n"), *events)
 
     def __enter__(self) -> Picture:
         self._live.start()
@@ -133,23 +155,38 @@ class Picture:
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def _add(self, line: str) -> None:
-        self._events.append(f"{self._clock() - self._start_s:6.1f} s  {line}")
+    def _add(self, line: str, style: str) -> None:
+        self._events.append((f"{self._clock() - self._start_s:6.1f} s  {line}", style))
 
     def _services(self) -> Table:
+        from rich import box
         from rich.table import Table
         from rich.text import Text
 
-        table = Table("service", "health", "calls to it", "under way", expand=True)
+        table = Table(
+            "service", "health", "calls to it", "under way", box=box.SIMPLE_HEAD, expand=True
+        )
         for name, status in self._chronicle.statuses.items():
             glyph, colour = _LOOKS[status]
+            isolated = name in self._chronicle.isolated
             table.add_row(
-                name,
+                _BRANCHES.get(name, name),
                 Text(f"{glyph} {status}", style=colour),
-                "kept away" if name in self._chronicle.isolated else "pass",
+                Text("kept away", style="yellow") if isolated else "pass",
                 ", ".join(a for target, a in self._chronicle.running.values() if target == name),
             )
         return table
+
+
+def _style_of(message: Message) -> str | None:
+    match message:
+        case AnomalyDetected() | IncidentEscalated() | AgentCrashed():
+            return "red"
+        case IncidentChanged():
+            return "cyan"
+        case IncidentClosed():
+            return "green"
+    return None
 
 
 def table_of(score: Score) -> Table:
@@ -169,9 +206,9 @@ def table_of(score: Score) -> Table:
         table.add_row(
             each.kind.replace("_", " "),
             each.target,
-            _seconds(each.detected_after_s),
-            _seconds(each.acted_after_s),
-            _seconds(each.healed_after_s),
+            _seconds(each.detection_s),
+            _seconds(each.reaction_s),
+            _seconds(each.recovery_s),
             ", ".join(each.actions),
         )
     return table

@@ -86,9 +86,9 @@ async def test_each_fault_comes_at_its_time_and_is_over_when_it_is_healed() -> N
         Injection(kind="crash", target="cart", injected_s=10.0, lifted_s=15.0),
     ]
     assert told == [
-        "break: kill -9 db",
+        "fault 1 of 2: kill -9 db",
         "db is healed",
-        "break: kill -9 cart",
+        "fault 2 of 2: kill -9 cart",
         "cart is healed",
     ]
 

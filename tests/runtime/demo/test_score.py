@@ -103,13 +103,20 @@ class TestScore:
                     target="db",
                     detected=True,
                     healed=True,
-                    detected_after_s=0.25,
-                    acted_after_s=0.02,
-                    healed_after_s=5.0,
+                    detection_s=0.25,
+                    reaction_s=0.02,
+                    recovery_s=5.0,
                     actions=("isolate", "restart"),
                 ),
             ),
         )
+
+    def test_a_run_is_flawless_when_all_is_healed_and_nothing_else_was_done(self) -> None:
+        unhealed = judged(*HEALED[:-2])
+        meddled = judged(*HEALED, started("catalog", 105.8, incident="3"))
+
+        assert (judged(*HEALED).is_flawless, unhealed.is_flawless) == (True, False)
+        assert (meddled.healed, meddled.is_flawless) == (1, False)
 
     def test_nothing_broken_and_nothing_said(self) -> None:
         assert score((), (), TOPOLOGY, availability=None) == Score(
@@ -131,7 +138,7 @@ class TestScore:
 
         assert (run.faults, run.detected, run.healed) == (2, 1, 1)
         assert (run.mttd_s, run.mttr_s) == (0.25, 5.0)
-        assert run.per_fault[1].healed_after_s is None
+        assert run.per_fault[1].recovery_s is None
 
 
 class TestDetected:

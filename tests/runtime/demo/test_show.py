@@ -3,10 +3,20 @@
 import io
 
 import msgspec
-from mendel.bus.messages import ActionFinished, ActionStarted, HealthChanged, Status
+from mendel.bus.messages import (
+    ActionFinished,
+    ActionStarted,
+    AnomalyDetected,
+    HealthChanged,
+    IncidentChanged,
+    IncidentClosed,
+    Status,
+)
 from mendel.runtime.demo.chronicle import Chronicle
+from mendel.runtime.demo.estate import COMPONENTS
 from mendel.runtime.demo.score import FaultScore, Score
 from mendel.runtime.demo.show import Lines, Picture, epilogue, summary_of
+from mendel.runtime.demo.traffic import Traffic
 from rich.console import Console
 
 STARTED = ActionStarted(
@@ -46,9 +56,9 @@ def a_score() -> Score:
         target="db",
         detected=True,
         healed=True,
-        detected_after_s=0.251,
-        acted_after_s=0.012,
-        healed_after_s=4.1,
+        detection_s=0.251,
+        reaction_s=0.012,
+        recovery_s=4.1,
         actions=("isolate", "restart"),
     )
     missed = FaultScore(
@@ -56,9 +66,9 @@ def a_score() -> Score:
         target="cart",
         detected=False,
         healed=False,
-        detected_after_s=None,
-        acted_after_s=None,
-        healed_after_s=None,
+        detection_s=None,
+        reaction_s=None,
+        recovery_s=None,
         actions=(),
     )
     return Score(
@@ -80,7 +90,7 @@ class TestLines:
 
         with Lines(clock, stream) as lines:
             clock.now_s = 1001.54
-            lines.tell("break: kill -9 db")
+            lines.tell("fault 1 of 6: kill -9 db")
             clock.now_s = 1012.0
             lines.hear(STARTED)
             lines.hear(
@@ -94,14 +104,20 @@ class TestLines:
             )
 
         assert stream.getvalue() == (
-            "   1.5 s  break: kill -9 db\n  12.0 s    db: restart begins\n"
+            "   1.5 s  fault 1 of 6: kill -9 db\n  12.0 s    db: restart begins\n"
         )
+
+
+def a_picture(chronicle: Chronicle, console: Console) -> Picture:
+    traffic = Traffic("http://127.0.0.1:1/")
+    traffic.served, traffic.degraded, traffic.failed = 312, 14, 5
+    return Picture(chronicle, traffic, Clock(), console)
 
 
 class TestPicture:
     def test_it_shows_each_service_with_health_isolation_and_what_is_done(self) -> None:
-        chronicle, console = Chronicle(["web", "db"]), a_console()
-        picture = Picture(chronicle, Clock(), console)
+        chronicle, console = Chronicle(["web", "cart", "catalog", "db"]), a_console()
+        picture = a_picture(chronicle, console)
         chronicle.hear(STARTED)
         chronicle.hear(
             HealthChanged(
@@ -113,21 +129,69 @@ class TestPicture:
             )
         )
         chronicle.hear(FINISHED)
-        picture.tell("break: kill -9 db")
-        picture.hear(STARTED)
 
         console.print(picture.draw())
 
-        lines = drawn(console)
-        rows = [[cell.strip() for cell in line.strip("│┃").split("│")] for line in lines]
-        assert lines[0] == "break: kill -9 db"
-        assert ["web", "? unknown", "pass", ""] in rows
-        assert ["db", "✖ sick", "kept away", "restart"] in rows
-        assert "   0.0 s    db: restart begins" in lines
+        rows = [line.split("  ") for line in drawn(console) if line]
+        assert [[cell.strip() for cell in row if cell] for row in rows] == [
+            ["service", "health", "calls to it", "under way"],
+            ["─" * 78],
+            ["web", "? unknown", "pass"],
+            ["└─ cart", "? unknown", "pass"],
+            ["└─ catalog", "? unknown", "pass"],
+            ["├─ db", "✖ sick", "kept away", "restart"],
+            ["requests of users: 312 answered in full, 14 in part, 5 not at all"],
+        ]
+
+    def test_its_events_are_the_steps_from_a_fault_to_its_end(self) -> None:
+        console = a_console()
+        picture = a_picture(Chronicle(["db"]), console)
+
+        picture.tell("fault 1 of 6: kill -9 db")
+        picture.hear(
+            AnomalyDetected(
+                target="db",
+                metric="alive",
+                value=0.0,
+                score=2.0,
+                onset_s=1.0,
+                detected_s=1.0,
+                reason="killed by SIGKILL",
+            )
+        )
+        picture.hear(STARTED)
+        picture.hear(
+            IncidentChanged(
+                target="db",
+                incident="1-1",
+                stage="recovering",
+                reason="runs restart",
+                changed_s=1.0,
+            )
+        )
+        picture.hear(
+            IncidentClosed(
+                target="db",
+                incident="1-1",
+                outcome="healed",
+                actions=("restart",),
+                onset_s=1.0,
+                opened_s=1.0,
+                closed_s=4.0,
+            )
+        )
+        console.print(picture.draw())
+
+        assert [line for line in drawn(console) if "0.0 s" in line] == [
+            "   0.0 s  fault 1 of 6: kill -9 db",
+            "   0.0 s    db: killed by SIGKILL",
+            "   0.0 s    db: runs restart",
+            "   0.0 s    db: healed and verified, 3s after it began",
+        ]
 
     def test_it_keeps_the_newest_events_and_its_height(self) -> None:
         console = a_console()
-        picture = Picture(Chronicle(["db"]), Clock(), console)
+        picture = a_picture(Chronicle(["db"]), console)
         console.print(picture.draw())
         height_empty = len(drawn(console))
 
@@ -141,14 +205,21 @@ class TestPicture:
         assert lines[-1] == "   0.0 s  event 99 [/bold]"
         assert "   0.0 s  event 87 [/bold]" not in lines
 
+    def test_five_services_fit_into_a_small_terminal(self) -> None:
+        console = a_console()
+
+        console.print(a_picture(Chronicle(each.name for each in COMPONENTS), console).draw())
+
+        assert len(drawn(console)) < 24
+
     def test_it_is_redrawn_in_place_while_the_block_lasts(self) -> None:
         console = Console(file=io.StringIO(), width=80, height=40, force_terminal=True)
 
-        with Picture(Chronicle(["db"]), Clock(), console) as picture:
-            picture.tell("break: kill -9 db")
+        with a_picture(Chronicle(["db"]), console) as picture:
+            picture.tell("fault 1 of 6: kill -9 db")
 
         assert isinstance(console.file, io.StringIO)
-        assert "break: kill -9 db" in console.file.getvalue()
+        assert "fault 1 of 6: kill -9 db" in console.file.getvalue()
         assert console.file.getvalue().endswith("\x1b[?25h")  # The cursor is shown again.
 
 

@@ -1,0 +1,105 @@
+"""The command that shows what mendel does."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter, Token
+
+from ...core.units import parse_quantity
+from .output import Out, Printer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..demo.chronicle import Chronicle
+    from ..demo.show import Show
+    from ..demo.traffic import Traffic
+
+_INTERRUPTED = 130
+
+
+def _duration(_: Any, tokens: tuple[Token, ...]) -> float:
+    text = tokens[0].value
+    seconds = parse_quantity(f"{text}s" if text.isdecimal() else text, "s")
+    if seconds <= 0:
+        raise ValueError("a demo has a length, such as 60 or 1m30s")
+    return seconds
+
+
+def demo(
+    *,
+    headless: bool = False,
+    duration_s: Annotated[float, Parameter(name="--duration", converter=_duration)] = 60.0,
+    seed: int = 1,
+    keep: bool = False,
+    out: Printer,
+) -> int:
+    """Break five real services, one after the other, and heal them before your eyes.
+
+    Returns 1 when a fault was not healed, or something was done that was not needed.
+
+    Args:
+        headless: tell it in lines instead of a picture.
+        duration_s: how long, such as 60 or 1m30s; six faults take a minute.
+        seed: of the order and the targets of the faults.
+        keep: leave configuration, store and logs in their folder.
+    """
+    import asyncio
+
+    from ..demo.run import run_demo
+
+    program = _program()
+    show_of = _lines if headless or not sys.stderr.isatty() else _picture
+    try:
+        score, folder = run_demo(
+            show_of, duration_s=duration_s, seed=seed, keep=keep, program=program
+        )
+    except asyncio.CancelledError:
+        out.note("the demo was stopped; nothing of it is left")
+        return _INTERRUPTED
+    if out.is_text:
+        from rich.console import Console
+
+        from ..demo.show import epilogue
+
+        commands = _after_keeping(folder) if keep else _after(seed)
+        epilogue(score, [f"{program} {each}" for each in commands], Console(soft_wrap=True))
+    else:
+        # One line in either form, so that `| tail -1` is the result whatever stands before it.
+        Out("jsonl").show(score)
+    return 0 if score.is_flawless else 1
+
+
+def _lines(_: Chronicle, __: Traffic) -> Show:
+    from ..demo.show import Lines
+
+    return Lines(time.monotonic, sys.stderr)
+
+
+def _picture(chronicle: Chronicle, traffic: Traffic) -> Show:
+    from rich.console import Console
+
+    from ..demo.show import Picture
+
+    return Picture(chronicle, traffic, time.monotonic, Console(stderr=True))
+
+
+def _after(seed: int) -> tuple[str, ...]:
+    return ("demo --keep", f"demo --seed {seed + 1}", "doctor")
+
+
+def _after_keeping(folder: Path) -> tuple[str, ...]:
+    return (
+        f"incidents list --state {folder}",
+        f"incidents explain 1-1 --state {folder}",
+        f"check {folder / 'mendel.toml'} --show",
+    )
+
+
+def _program() -> str:
+    """What to type to get this program again: it may stand in a folder that is not on the path."""
+    return "mendel" if shutil.which("mendel") else sys.argv[0]
