@@ -35,9 +35,6 @@ from .treatment import NOTIFY, Care
 from .triage import Blame, Standing, blame
 from .verify import condition_of
 
-# Below this gravity a target still does part of its work, which a disruptive action would cost.
-_STILL_SERVES = 2
-
 
 class Past(Struct, frozen=True):
     """What is kept of the last incident of a target.
@@ -303,8 +300,7 @@ class Casebook:
 
     def _group_healthy(self, incident: CaseFile) -> int | None:
         component = self.topology.components.get(incident.target)
-        serves = condition_of(incident.scores).gravity < _STILL_SERVES
-        if component is None or not component.group or not serves:
+        if component is None or not component.group or not condition_of(incident.scores).answers:
             return None
         others = [
             other.name

@@ -49,6 +49,7 @@ from .treatment import (
     Treatment,
 )
 from .triage import Attribute, Blame, Treat
+from .verify import condition_of
 
 _OWN = "the evidence speaks of it alone"
 _UNPROVEN = "nothing is in alarm, but it is not proven well either"
@@ -322,7 +323,7 @@ class Incident(CaseFile):
         self._intent = f"{self.name}.{self.treatment.start(self.scores)}"
         self._asks = 0
         self.desk.started(self._intent, self.target, action, now_s)
-        isolate = self._isolate(self._reason) if self._may_isolate(now_s) else []
+        isolate = self._isolate(self._reason) if self._may_isolate(action, now_s) else []
         return [
             *self._go(Stage.RECOVERING, f"{self._reason}; runs {action.name}", now_s),
             *isolate,
@@ -339,8 +340,12 @@ class Incident(CaseFile):
         name = self.treatment.action
         return self.care.actions.get(name) or ActionFacts(name=name)
 
-    def _may_isolate(self, now_s: float) -> bool:
-        return not self._isolated and self.desk.may_isolate(self.target, now_s)
+    def _may_isolate(self, action: ActionFacts | None, now_s: float) -> bool:
+        """Whether to keep calls away: not from who still serves, unless an action is to stop it."""
+        is_down = not condition_of(self.scores).serves
+        stops = action is not None and action.disruptive
+        wanted = (is_down or stops) and not self._isolated
+        return wanted and self.desk.may_isolate(self.target, now_s)
 
     def _take_up_action(self, running: IntentRecord, reason: str, now_s: float) -> list[Effect]:
         self._intent = running.intent
@@ -388,7 +393,7 @@ class Incident(CaseFile):
         # Counted before the record, so that a later run of mendel gives no intent this name again.
         tell = self.care.actions.get(NOTIFY)
         told = f"{self.name}.{self.treatment.count(NOTIFY)}" if tell is not None else ""
-        isolate = self._isolate(self._reason) if self._may_isolate(now_s) else []
+        isolate = self._isolate(self._reason) if self._may_isolate(None, now_s) else []
         return [
             *self._go(Stage.ESCALATED, reason, now_s),
             *isolate,

@@ -47,6 +47,16 @@ class Condition(Struct, frozen=True, order=True):
     gravity: int = -1
     score: float = 0.0
 
+    @property
+    def serves(self) -> bool:
+        """Whether most of the target's work still gets done, if late or at too high a price."""
+        return self.gravity < _GRAVITY["ok"]
+
+    @property
+    def answers(self) -> bool:
+        """Whether some of its work still gets done, which a disruptive action would cost."""
+        return self.gravity < _GRAVITY["answered"]
+
 
 def condition_of(scores: Mapping[str, float]) -> Condition:
     """Sum up the metrics that are in alarm.

@@ -132,6 +132,25 @@ class TestTreating:
         assert clinic.escalated == [("cart", "the wait is over; nothing is left to try")]
         assert clinic.isolated == ["cart"]
 
+    @pytest.mark.parametrize(
+        ("metric", "isolated"), [("ok", ["cart"]), ("latency_s", []), ("memory_bytes", [])]
+    )
+    def test_who_still_serves_is_not_isolated_for_want_of_a_cure(
+        self, metric: str, isolated: list[str]
+    ) -> None:
+        clinic = Clinic(care=a_care("nothing_declared"))
+
+        clinic.sick(metric=metric)
+
+        assert (clinic.stage(), clinic.isolated) == ("escalated", isolated)
+
+    def test_who_still_serves_is_isolated_for_an_action_that_stops_it(self) -> None:
+        clinic = Clinic(care=a_care("restart"))
+
+        clinic.sick(metric="latency_s")
+
+        assert clinic.isolated == ["cart"]
+
     def test_an_escalated_incident_is_closed_and_released_by_good_health(self) -> None:
         clinic = Clinic(care=a_care("nothing_declared"))
         clinic.sick()
