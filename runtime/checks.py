@@ -12,12 +12,12 @@ from pathlib import Path as FilePath
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..documents.document import Document, plain
+from ..documents.kinds import did_you_mean
+from ..documents.places import Path
+from ..documents.reader import Check
 from ..errors import Problem
-from .document import Document, plain
-from .kinds import did_you_mean
-from .reader import Check
 from .specs import Secret
-from .toml_places import Path
 
 Table = dict[str, Any]
 Wrong = tuple[str, str, str]

@@ -30,7 +30,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
@@ -41,20 +41,18 @@ from ..core.treatment import IncidentConfig
 from ..core.triage import TriageConfig
 from ..core.verify import VerifyConfig
 from ..core.watch import WatchConfig
+from ..documents.document import Document, environment_overrides, option_override
+from ..documents.files import refuse_all, text_of
+from ..documents.reader import read
 from ..errors import ConfigError, Problem
 from .checks import FORMATS, find_contradictions, secret_check
-from .document import Document, environment_overrides, option_override
 from .pauses import MaintenanceSpec
-from .reader import read
 from .specs import ComponentSpec, Name, Secret
 from .store.config import StoreConfig
 
 T = TypeVar("T", bound=Struct)
 
 PluginPath = Annotated[str, Meta(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
-
-# Ten thousand components with everything said about each of them are about 4 MB.
-_FILE_BYTES_MAX = 16_000_000
 
 
 class RuntimeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -177,7 +175,10 @@ def load(
     environ = os.environ if environ is None else environ
     file = Path(path)
     name = os.fspath(path)
-    document = Document(_text_of(file, name), name)
+    text = text_of(
+        path, noun="configuration", usual_name="mendel.toml", start="[[components]] and name = ..."
+    )
+    document = Document(text, name)
     problems = _override(document, environ, settings, mode)
     config, found = read(
         Config,
@@ -188,7 +189,7 @@ def load(
     problems += found
     problems += find_contradictions(document)
     if config is None or problems:
-        raise ConfigError(_summary(name, len(problems)), _in_order(problems, name))
+        refuse_all(name, problems)
     return Loaded(config, file.absolute(), document)
 
 
@@ -210,41 +211,3 @@ def _override(
         except ConfigError as error:
             problems += error.problems
     return problems
-
-
-def _text_of(file: Path, name: str) -> str:
-    try:
-        # Whatever the path leads to, a device that never ends included, this much is enough.
-        with file.open("rb") as handle:
-            content = handle.read(_FILE_BYTES_MAX + 1)
-    except FileNotFoundError:
-        _unreadable(name, "no such file", "give the path of a configuration file")
-    except IsADirectoryError:
-        _unreadable(name, "it is a folder", f"did you mean `{file / 'mendel.toml'}`?")
-    except OSError as error:
-        _unreadable(name, (error.strerror or str(error)).lower(), "")
-    if len(content) > _FILE_BYTES_MAX:
-        _unreadable(name, f"it is larger than {_FILE_BYTES_MAX:,} bytes", "")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        byte = content[error.start]
-        _unreadable(name, f"byte 0x{byte:02x} is not UTF-8", "save the file as UTF-8", line)
-    if not text.strip():
-        _unreadable(name, "it is empty", "start with [[components]] and name = ...")
-    return text
-
-
-def _unreadable(name: str, reason: str, suggestion: str, line: int = 0) -> NoReturn:
-    message = f"cannot read the configuration: {reason}"
-    problem = Problem("MD150", message, source=name, line=line, suggestion=suggestion)
-    raise ConfigError(f"{name}: {reason}", [problem]) from None
-
-
-def _in_order(problems: list[Problem], name: str) -> list[Problem]:
-    return sorted(problems, key=lambda problem: (problem.source != name, problem.line))
-
-
-def _summary(name: str, count: int) -> str:
-    return f"{name}: {count} error{'' if count == 1 else 's'}"

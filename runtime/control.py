@@ -27,8 +27,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
+from ..documents.kinds import did_you_mean
 from ..errors import EnvironmentProblem, MendelError
-from .kinds import did_you_mean
 from .verbs import SIGNED, VERBS, Controls, Request
 from .views import EventView
 

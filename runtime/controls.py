@@ -27,8 +27,8 @@ from ..bus.messages import (
 )
 from ..bus.subjects import matches
 from ..core.casefile import Stage
+from ..documents.kinds import did_you_mean
 from ..errors import ConfigError
-from .kinds import did_you_mean
 from .store import Archive
 from .system import System
 from .views import (

@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec import NODEFAULT, Struct, structs
 
-from .document import format_path
-from .kinds import toml_value
-from .redact import HIDDEN, is_sensitive, redact
+from ..documents.document import format_path
+from ..documents.kinds import toml_value
+from ..documents.redact import HIDDEN, is_sensitive, redact
 
 
 def render(config: Struct, *, full: bool = False) -> str:

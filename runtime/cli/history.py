@@ -198,7 +198,7 @@ def _history(place: Place, incident: str) -> IncidentHistory:
 
     answer = _ask(place, question)
     if isinstance(answer, list):
-        from ..kinds import did_you_mean
+        from ...documents.kinds import did_you_mean
 
         help_text = did_you_mean(incident, answer[:5], "the newest ones") or "there are none yet"
         raise UnknownIncident(f"there is no incident {incident!r}; {help_text}")

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from ...documents.document import Document, environment_overrides
 from ...errors import ConfigError
-from ..document import Document, environment_overrides
 
 CONFIG_NAME = "mendel.toml"
 STATE_NAME = ".mendel"

@@ -22,7 +22,7 @@ from ..errors import Problem
 from . import kinds
 from .document import Document, Given, plain
 from .kinds import did_you_mean
-from .toml_places import Path
+from .places import Path
 
 T = TypeVar("T")
 

@@ -15,8 +15,8 @@ from msgspec import inspect
 
 from ..core.units import HELP, Unit
 from .document import Given
+from .places import Path
 from .redact import HIDDEN, is_sensitive, redact
-from .toml_places import Path
 
 _SHOWN_CHARACTERS = 60  # Enough to recognise a value; a whole certificate helps nobody.
 

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from ..core.units import short_name, unit_of
 from ..errors import ConfigError, Problem
+from .places import Path, find_places, parse_key
 from .redact import redact
-from .toml_places import Path, find_places, parse_key
 
 _POSITION = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")

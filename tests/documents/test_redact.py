@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from mendel.runtime.redact import is_sensitive, redact
+from mendel.documents.redact import is_sensitive, redact
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ from enum import Enum
 from typing import Annotated, Any, Literal
 
 import pytest
+from mendel.documents.document import Document
+from mendel.documents.reader import read
 from mendel.errors import ConfigError
-from mendel.runtime.document import Document
-from mendel.runtime.reader import read
 from msgspec import Meta, Struct
 
 

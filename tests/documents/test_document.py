@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from mendel.errors import ConfigError
-from mendel.runtime.document import (
+from mendel.documents.document import (
     Document,
     Source,
     environment_overrides,
@@ -10,6 +9,7 @@ from mendel.runtime.document import (
     option_override,
     plain,
 )
+from mendel.errors import ConfigError
 
 TEXT = """\
 [policy]
