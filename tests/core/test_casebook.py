@@ -1,5 +1,6 @@
 """Stories: what the casebook wishes for, from the first anomaly to the end."""
 
+import pytest
 from clinic import Clinic, a_care
 from mendel.bus.messages import (
     Advice,
