@@ -272,3 +272,23 @@ def test_mistakes_in_the_configuration_keep_everything_from_starting(tmp_path: P
     assert process.returncode == 3
     assert said[1].startswith('error[MD107]: "d b" is not of the right form\n')
     assert not (tmp_path / ".mendel").exists()
+
+
+def test_a_second_interruption_stops_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runtime = Runtime(tmp_path, capsys)
+    with running(tmp_path) as process:
+        wait_for(runtime.is_healthy)
+        children = [runtime.pid("db"), runtime.pid("cart")]
+        os.kill(children[0], signal.SIGSTOP)  # It cannot heed SIGTERM: stopping takes a second.
+        process.send_signal(signal.SIGINT)
+        assert process.stderr
+        while "ended: the supervisor stops" not in (line := process.stderr.readline()):
+            assert line, "it ended before the second signal"
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=10)[1]
+
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
