@@ -213,10 +213,17 @@ class TestHealing:
 
 class TestRefusals:
     def test_an_unknown_component_is_answered_with_the_nearest(self, runtime: Runtime) -> None:
-        code, out, err = runtime.do("pause", "crat", "--for", "1m")
+        assert runtime.do("pause", "crat", "--for", "1m") == (
+            1,
+            "",
+            "error: there is no component 'crat'; did you mean `cart`?\n",
+        )
 
-        assert (code != 0, out) == (True, "")
-        assert err == "error: there is no component 'crat'; did you mean `cart`?\n"
+    def test_an_unknown_approval_is_answered_with_those_that_wait(self, runtime: Runtime) -> None:
+        code, out, err = runtime.do("approve", "9-9.9")
+
+        assert (code, out) == (1, "")
+        assert err.startswith("error: no action waits for approval '9-9.9'; ")
 
     def test_a_second_runtime_is_refused(self, runtime: Runtime) -> None:
         with mendel(runtime.folder, "run") as second:
