@@ -46,7 +46,8 @@ class AgentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 if TYPE_CHECKING:
-    C = TypeVarWithDefault("C", bound=AgentConfig, default=AgentConfig)
+    # A plain `Agent` with a nested `Config` may use all of its fields.
+    C = TypeVarWithDefault("C", bound=AgentConfig, default=Any)
 else:
     C = TypeVar("C", bound=AgentConfig)
 
@@ -184,24 +185,24 @@ class Agent(Generic[C]):
         life = self.__life
         return life.bus.publish(message, cause=life.cause(), subject=subject, sender=life.name)
 
-    async def request(
+    def request(
         self, message: Message, *, timeout_s: float, subject: str | None = None
-    ) -> Message:
-        """Send a message and wait for the first answer, as `LocalBus.request` does.
+    ) -> Awaitable[Message]:
+        """Send a message and await the first answer, as `LocalBus.request` does.
 
         While a handler waits, the agent handles nothing else; `spawn` what may take long.
         """
         life = self.__life
-        return await life.bus.request(
+        return life.bus.request(
             message, timeout_s=timeout_s, cause=life.cause(), subject=subject, sender=life.name
         )
 
-    async def request_all(
+    def request_all(
         self, message: Message, *, timeout_s: float, subject: str | None = None
-    ) -> list[Message]:
-        """Send a message and collect the answers, as `LocalBus.request_all` does."""
+    ) -> Awaitable[list[Message]]:
+        """Send a message and await the answers, as `LocalBus.request_all` does."""
         life = self.__life
-        return await life.bus.request_all(
+        return life.bus.request_all(
             message, timeout_s=timeout_s, cause=life.cause(), subject=subject, sender=life.name
         )
 

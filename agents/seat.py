@@ -56,6 +56,22 @@ class Seat(Generic[C]):
         crashes: errors so far by id of the message that was in hand; only of those that wait.
     """
 
+    __slots__ = (
+        "__weakref__",
+        "_agent_class",
+        "_is_alive",
+        "_loop",
+        "_stop_s",
+        "_stopping",
+        "bus",
+        "config",
+        "crashes",
+        "journal",
+        "mailbox",
+        "name",
+        "timers",
+    )
+
     def __init__(
         self,
         bus: LocalBus,
@@ -122,6 +138,7 @@ class Seat(Generic[C]):
 
     async def _live(self, agent: Agent[C], life: Life) -> None:
         mailbox = self.mailbox
+        handlers = agent.handlers
         handled = 0
         while not self._stopping:
             envelope = mailbox.take()
@@ -129,7 +146,10 @@ class Seat(Generic[C]):
                 handled = 0
                 await mailbox.arrival()
                 continue
-            handler = agent.handler_of(type(envelope.message))
+            if envelope.reply and mailbox.drop_expired(envelope):
+                continue
+            kind = type(envelope.message)
+            handler = handlers.get(kind) or agent.handler_of(kind)
             if handler is None:
                 self._refuse(envelope)
                 continue
@@ -143,7 +163,8 @@ class Seat(Generic[C]):
                 self._put_back(envelope, error)
                 raise
             life.in_hand = None
-            self._handled(envelope, answer)
+            if envelope.reply or self.crashes:
+                self._handled(envelope, answer)
             handled += 1
             if handled == BATCH:
                 handled = 0

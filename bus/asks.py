@@ -14,8 +14,11 @@ from __future__ import annotations
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
+from typing import Any
 
-from ..errors import AskCycle, BusError, RequestFailed, RequestTimeout
+from msgspec import Struct
+
+from ..errors import BusError, RequestFailed, RequestTimeout
 from .alarms import Alarms
 from .envelope import Envelope
 from .mailbox import Mailbox
@@ -25,44 +28,29 @@ from .messages import Message
 current_actor: ContextVar[Mailbox | None] = ContextVar("current_actor", default=None)
 
 
-class Ask:
+class Ask(Struct, eq=False):
     """One request in flight.
 
     Attributes:
         envelope: what was sent.
-        asker: the actor that cannot go on before it is answered; None when that is no actor.
+        done: where the asker waits; holds the answer, the answers, or why there is none.
         waiting_for: who got it and has not dealt with it yet.
-        answers: in the order of their arrival.
-        failure: why no answer will come; None while one still may.
-        done: resolved when the asker may go on.
+        answers: so far, when everybody's are wanted; None when the first one ends it.
+        asker: the actor that cannot go on before it is answered; None when that is no actor.
     """
 
-    __slots__ = ("answers", "asker", "done", "envelope", "failure", "waiting_for", "wanted")
-
-    def __init__(
-        self,
-        envelope: Envelope,
-        asker: Mailbox | None,
-        waiting_for: list[Mailbox],
-        wanted: int,
-        done: Future[None],
-    ) -> None:
-        self.envelope = envelope
-        self.asker = asker
-        self.waiting_for = waiting_for
-        self.wanted = wanted
-        self.answers: list[Message] = []
-        self.failure: BusError | None = None
-        self.done = done
-
-    def end(self) -> None:
-        """Let the asker go on."""
-        if not self.done.done():
-            self.done.set_result(None)
+    envelope: Envelope
+    done: Future[Any]
+    waiting_for: tuple[Mailbox, ...]
+    answers: list[Message] | None
+    asker: Mailbox | None
 
 
 class Asks:
     """All requests of one bus in flight, with one heap of deadlines for all of them.
+
+    An asker that gives up just cancels what it waits for. Its request is then kept until it has
+    been dealt with or its deadline has come, and nothing is done for it any more.
 
     Attributes:
         late: answers that came when nobody waited for them any more.
@@ -70,92 +58,101 @@ class Asks:
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.late = 0
-        self._loop = loop
         self._asks: dict[int, Ask] = {}
         self._by_asker: dict[Mailbox, list[Ask]] = {}
         self._alarms: Alarms[int] = Alarms(loop, self.expire)
 
     def __len__(self) -> int:
-        return len(self._asks)
+        return sum(not ask.done.done() for ask in self._asks.values())
 
-    def open(self, envelope: Envelope, receivers: list[Mailbox], wanted: int) -> Ask:
-        """Note a request that is about to be sent.
-
-        Args:
-            envelope: what will be sent; it has a deadline.
-            receivers: who will get it, at least one.
-            wanted: how many answers end it.
-        """
-        asker = current_actor.get()
-        ask = Ask(envelope, asker, receivers, wanted, self._loop.create_future())
+    def open(self, ask: Ask) -> None:
+        """Note a request that is about to be sent."""
+        envelope = ask.envelope
         self._asks[envelope.id] = ask
-        if asker is not None:
-            self._by_asker.setdefault(asker, []).append(ask)
-        assert envelope.deadline_s is not None
-        self._alarms.set(envelope.id, envelope.deadline_s)
-        return ask
-
-    def close(self, ask: Ask) -> None:
-        """Forget a request, answered or given up."""
-        del self._asks[ask.envelope.id]
-        self._alarms.cancel(ask.envelope.id)
+        if envelope.deadline_s is not None:
+            self._alarms.set(envelope.id, envelope.deadline_s)
         if ask.asker is not None:
-            asks = self._by_asker[ask.asker]
-            asks.remove(ask)
-            if not asks:
-                del self._by_asker[ask.asker]
+            self._by_asker.setdefault(ask.asker, []).append(ask)
 
     def answer(self, envelope: Envelope, receiver: Mailbox, message: Message | None) -> None:
         """Note that a receiver has dealt with a request; None when it had nothing to say."""
-        ask = self._dealt_with(envelope, receiver)
+        ask = self._asks.get(envelope.id)
         if ask is None:
             self.late += message is not None
-            return
-        if message is not None:
+        elif message is None:
+            self.fail(envelope, receiver, "handled it without an answer")
+        elif ask.done.done():  # Its asker has given up.
+            self.late += 1
+            self._dealt_with(ask, receiver)
+        elif ask.answers is None:
+            ask.done.set_result(message)
+            del self._asks[envelope.id]
+            self._alarms.cancel(envelope.id)
+            if ask.asker is not None:
+                self._free(ask, ask.asker)
+        else:
             ask.answers.append(message)
-        self._end_if_over(ask, f"{receiver.name} handled it without an answer")
+            self._dealt_with(ask, receiver)
 
     def fail(self, envelope: Envelope, receiver: Mailbox, reason: str) -> None:
         """Note that a receiver will never answer a request."""
-        ask = self._dealt_with(envelope, receiver)
-        if ask is not None:
-            self._end_if_over(ask, f"{receiver.name}: {reason}")
+        ask = self._asks.get(envelope.id)
+        if ask is None:
+            return
+        self._dealt_with(ask, receiver)
+        if not ask.waiting_for and not ask.done.done():
+            subject = envelope.subject
+            ask.done.set_exception(RequestFailed(subject, f"{receiver.name}: {reason}"))
 
     def expire(self, number: int) -> None:
         """Note that the deadline of a request has passed."""
         ask = self._asks.get(number)
-        if ask is None or ask.done.done():
+        if ask is None:
+            return
+        self._close(ask)
+        if ask.done.done():
             return
         envelope = ask.envelope
         assert envelope.deadline_s is not None
-        ask.failure = RequestTimeout(envelope.subject, envelope.deadline_s - envelope.sent_s)
-        ask.end()
+        if ask.answers is not None:
+            ask.done.set_result(ask.answers)
+        else:
+            waited_s = envelope.deadline_s - envelope.sent_s
+            ask.done.set_exception(RequestTimeout(envelope.subject, waited_s))
 
     def refuse_all(self, failure: BusError) -> None:
         """End every request, because the bus is closed."""
-        for ask in self._asks.values():
+        for ask in list(self._asks.values()):
+            self._close(ask)
             if not ask.done.done():
-                ask.failure = failure
-                ask.end()
+                ask.done.set_exception(failure)
 
-    def check_cycle(self, receivers: Sequence[Mailbox]) -> None:
-        """Refuse a request that nobody can ever answer, because all wait for the one who asks.
-
-        Raises:
-            AskCycle: with the names along the ring.
-        """
-        asker = current_actor.get()
-        if asker is None or (asker not in receivers and not self._by_asker):
+    def _dealt_with(self, ask: Ask, receiver: Mailbox) -> None:
+        ask.waiting_for = tuple(each for each in ask.waiting_for if each is not receiver)
+        if ask.waiting_for:
             return
-        paths = [self._path(receiver, asker) for receiver in receivers]
-        if all(paths):
-            raise AskCycle([asker.name, *(actor.name for actor in paths[0])])
+        self._close(ask)
+        if ask.answers is not None and not ask.done.done():
+            ask.done.set_result(ask.answers)
 
-    def chain(self, cause: Envelope | None) -> tuple[str, ...]:
-        """Names of those who wait for the answer to a request that would be sent now."""
-        asker = current_actor.get()
-        waiting = cause.asking if cause is not None else ()
-        return (*waiting, asker.name) if asker is not None else waiting
+    def _close(self, ask: Ask) -> None:
+        del self._asks[ask.envelope.id]
+        self._alarms.cancel(ask.envelope.id)
+        if ask.asker is not None:
+            self._free(ask, ask.asker)
+
+    def _free(self, ask: Ask, asker: Mailbox) -> None:
+        asks = self._by_asker[asker]
+        asks.remove(ask)
+        if not asks:
+            del self._by_asker[asker]
+
+    def cycle(self, asker: Mailbox, receivers: Sequence[Mailbox]) -> list[str]:
+        """Names along the ring that a request would close; empty when somebody can answer it."""
+        if asker not in receivers and not self._by_asker:
+            return []
+        paths = [self._path(receiver, asker) for receiver in receivers]
+        return [asker.name, *(actor.name for actor in paths[0])] if all(paths) else []
 
     def _path(self, start: Mailbox, goal: Mailbox) -> list[Mailbox]:
         """Shortest way along the edges, both ends included; empty when there is none."""
@@ -171,21 +168,8 @@ class Asks:
 
     def _waited_for(self, actor: Mailbox) -> Iterator[Mailbox]:
         for ask in self._by_asker.get(actor, ()):
-            yield from ask.waiting_for
-
-    def _dealt_with(self, envelope: Envelope, receiver: Mailbox) -> Ask | None:
-        ask = self._asks.get(envelope.id)
-        if ask is None or ask.done.done() or receiver not in ask.waiting_for:
-            return None
-        ask.waiting_for.remove(receiver)
-        return ask
-
-    def _end_if_over(self, ask: Ask, why_none: str) -> None:
-        if len(ask.answers) >= ask.wanted:
-            ask.end()
-        elif not ask.waiting_for:
-            ask.failure = RequestFailed(ask.envelope.subject, why_none)
-            ask.end()
+            if not ask.done.done():
+                yield from ask.waiting_for
 
 
 def _walk_back(actor: Mailbox, came_from: dict[Mailbox, Mailbox | None]) -> Iterator[Mailbox]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol, cast
 
@@ -48,8 +49,7 @@ def consume(mailbox: Mailbox, handler: Handler, settle: Settle) -> asyncio.Task[
         return asyncio.create_task(_serve(mailbox, asynchronous, settle), name=mailbox.name)
     loop = asyncio.get_running_loop()
     synchronous = cast("Callable[[Envelope], object]", handler)
-    drain = functools.partial(_drain, mailbox, synchronous, settle, loop)
-    mailbox.on_wake = functools.partial(loop.call_soon, drain)
+    mailbox.on_wake = functools.partial(loop.call_soon, _drain, mailbox, synchronous, settle, loop)
     return None
 
 
@@ -59,26 +59,31 @@ async def _serve(
     settle: Settle,
 ) -> None:
     current_actor.set(mailbox)
-    handled = 0
+    lane = cast("deque[Envelope]", mailbox.lane)  # It holds nothing else while not mixed.
+    envelope: Envelope | None
     while True:
-        envelope = mailbox.take()
-        if envelope is None:
-            if mailbox.closed:
-                return
-            handled = 0
-            await mailbox.arrival()
-            continue
-        try:
-            answer = await handler(envelope)
-        except Exception as error:  # noqa: BLE001  # A handler's bug costs the message, not the subscription.
-            mailbox.drop(envelope, DeadReason.HANDLER_FAILED, describe(error))
-        else:
-            if envelope.reply:
-                settle(envelope, mailbox, answer)
-        handled += 1
-        if handled == BATCH:
-            handled = 0
-            await asyncio.sleep(0)
+        for _ in range(BATCH):
+            if mailbox.mixed:
+                envelope = mailbox.take()
+            elif lane:
+                envelope = lane.popleft()
+                mailbox.taken += 1
+            else:
+                envelope = None
+            if envelope is None:
+                if mailbox.closed:
+                    mailbox.rest()
+                    return
+                await mailbox.arrival()
+                continue
+            try:
+                if not envelope.reply:
+                    await handler(envelope)
+                elif envelope.deadline_s is None or not mailbox.drop_expired(envelope):
+                    settle(envelope, mailbox, await handler(envelope))
+            except Exception as error:  # noqa: BLE001  # It costs the message, not the subscription.
+                mailbox.drop(envelope, DeadReason.HANDLER_FAILED, describe(error))
+        await asyncio.sleep(0)
 
 
 def _drain(
@@ -87,20 +92,27 @@ def _drain(
     settle: Settle,
     loop: asyncio.AbstractEventLoop,
 ) -> None:
+    lane = cast("deque[Envelope]", mailbox.lane)  # It holds nothing else while not mixed.
+    envelope: Envelope | None
     for _ in range(BATCH):
-        envelope = mailbox.take()
-        if envelope is None:
-            mailbox.rest()
-            return
+        if mailbox.mixed or not lane:
+            envelope = mailbox.take()
+            if envelope is None:
+                mailbox.rest()
+                return
+        else:
+            envelope = lane.popleft()
+            mailbox.taken += 1
         try:
+            if envelope.reply and mailbox.drop_expired(envelope):
+                continue
             answer = handler(envelope)
             if answer is not None:
                 _refuse_coroutine(answer)
-        except Exception as error:  # noqa: BLE001  # As above.
-            mailbox.drop(envelope, DeadReason.HANDLER_FAILED, describe(error))
-        else:
             if envelope.reply:
                 settle(envelope, mailbox, answer if isinstance(answer, Message) else None)
+        except Exception as error:  # noqa: BLE001  # As above.
+            mailbox.drop(envelope, DeadReason.HANDLER_FAILED, describe(error))
     loop.call_soon(_drain, mailbox, handler, settle, loop)
 
 

@@ -14,8 +14,11 @@ from .messages import Message, message_types
 Format = Literal["json", "msgpack"]
 
 
-class Envelope(Struct, frozen=True):
+class Envelope(Struct, frozen=True, gc=False):
     """A message on its way: where it goes, when and why it was sent.
+
+    The garbage collector does not look into envelopes, of which there are many at a time: messages
+    are data, and data has no way back to the envelope.
 
     Attributes:
         id: unique on its bus, from 1, in the order of sending.

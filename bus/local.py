@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from math import inf
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from msgspec import Struct
 
-from ..errors import BusClosed, NoResponders
-from .asks import Ask, Asks
+from ..errors import AskCycle, BusClosed, BusError, NoResponders
+from .asks import Ask, Asks, current_actor
 from .consumers import Handler, consume
 from .dead_letters import DeadLetter, DeadLetters, DeadReason
 from .envelope import Envelope
@@ -86,11 +87,14 @@ class LocalBus:
         self._published = 0
         self._unheard = 0
         self._routes = Routes(routes_kept)
-        self._cache = self._routes.cache
+        self._by_type = self._routes.by_type
+        self._by_subject = self._routes.by_subject
         self._asks = Asks(loop)
         self._taps: dict[Tap, None] = {}
         self._tap_dropped = 0  # By taps that are closed.
         self._mailboxes: dict[Mailbox, asyncio.Task[None] | None] = {}
+        self._leaving: dict[Mailbox, asyncio.Task[None]] = {}  # Unsubscribed, with one in hand.
+        self._end_subscription = self._unsubscribe  # One bound method for all of them.
         self._closing = False
         self._closed = False
         self._done: asyncio.Future[None] = loop.create_future()
@@ -118,7 +122,6 @@ class LocalBus:
     def publish(
         self,
         message: Message,
-        *,
         cause: Envelope | None = None,
         subject: str | None = None,
         sender: str = "",
@@ -140,28 +143,67 @@ class LocalBus:
             BusClosed: the bus takes no more messages.
             SubjectError: the subject is not well formed.
         """
+        # Written out where it costs: this call and `consumers._serve` are what a message costs.
         if self._closing:
             self._refuse(cause)
-        if subject is None:
-            subject = message.subject
-        route = self._cache.get(subject) or self._routes.find(subject)
+        route = (
+            self._by_type.get(type(message)) or self._routes.of(message)
+            if subject is None
+            else self._by_subject.get(subject) or self._routes.find(subject)
+        )
         self._published = number = self._published + 1
         if cause is None:
-            envelope = Envelope(number, subject, message, self._time(), 0, number, sender)
+            envelope = Envelope(number, route.subject, message, self._time(), 0, number, sender)
         else:
             envelope = Envelope(
-                number, subject, message, self._time(), cause.id, cause.trace, sender
+                number, route.subject, message, self._time(), cause.id, cause.trace, sender
             )
-        for tap in route.taps:
-            tap.put(envelope)
+        if route.taps:
+            for tap in route.taps:
+                if len(tap.batch) < tap.mark:
+                    tap.batch.append(envelope)
+                else:
+                    tap.put(envelope)
+        if not route.blocking:
+            return self._deliver(route, envelope)
         rooms: list[Awaitable[None]] | None = None
-        for put in route.puts or self._pick(route):
-            room = put(envelope)
-            if room is not None:
+        for mailbox in route.blocking:
+            if len(mailbox.lane) < mailbox.mark:
+                mailbox.lane.append(envelope)
+            elif (room := mailbox.put(envelope)) is not None:
                 rooms = [room] if rooms is None else [*rooms, room]
         return self._done if rooms is None else _Room(rooms)
 
-    async def request(
+    def publish_many(
+        self, messages: Iterable[Message], *, cause: Envelope | None = None, sender: str = ""
+    ) -> Awaitable[None]:
+        """Send messages in their order, as `publish` does, at half the price of one each.
+
+        Raises:
+            BusClosed: the bus takes no more messages.
+            SubjectError: a subject is not well formed; nothing was sent.
+        """
+        if self._closing:
+            self._refuse(cause)
+        messages = list(messages)
+        find = self._routes.of
+        routes = [self._by_type.get(type(message)) or find(message) for message in messages]
+        now_s = self._time()
+        number = self._published
+        cause_id = 0 if cause is None else cause.id
+        rooms: list[Awaitable[None]] = []
+        run: list[Envelope] = []  # Envelopes in a row that go the same way.
+        for route, message, following in zip(routes, messages, [*routes[1:], None], strict=False):
+            number += 1
+            trace = number if cause is None else cause.trace
+            run.append(Envelope(number, route.subject, message, now_s, cause_id, trace, sender))
+            if following is not route:
+                rooms += self._deliver_many(route, run)
+                run = []
+        self._published = number
+        return _Room(rooms) if rooms else self._done
+
+    def request(
         self,
         message: Message,
         *,
@@ -169,10 +211,18 @@ class LocalBus:
         cause: Envelope | None = None,
         subject: str | None = None,
         sender: str = "",
-    ) -> Message:
-        """Send a message and wait for the first answer.
+    ) -> Awaitable[Message]:
+        """Send a message, and await the first answer.
 
-        When ``cause`` is itself a request with an earlier deadline, that one holds.
+        It is sent by the call; whatever goes wrong is raised by the await.
+
+        Args:
+            message: what to send.
+            timeout_s: how long to wait; ``math.inf`` waits for as long as somebody may answer.
+                When ``cause`` is itself a request with an earlier deadline, that one holds.
+            cause: what is being handled.
+            subject: where to, instead of the message's own subject.
+            sender: name of the agent that sends.
 
         Raises:
             NoResponders: nobody has subscribed to the subject.
@@ -182,18 +232,9 @@ class LocalBus:
             BusClosed: the bus takes no more messages, or was closed before the answer came.
             SubjectError: the subject is not well formed.
         """
-        ask = self._ask(message, timeout_s, cause, subject, sender, everybody=False)
-        if ask is None:
-            raise NoResponders(subject or message.subject)
-        try:
-            await ask.done
-        finally:
-            self._asks.close(ask)
-        if ask.failure is not None:
-            raise ask.failure
-        return ask.answers[0]
+        return self._ask(message, timeout_s, cause, subject, sender, None)
 
-    async def request_all(
+    def request_all(
         self,
         message: Message,
         *,
@@ -201,27 +242,18 @@ class LocalBus:
         cause: Envelope | None = None,
         subject: str | None = None,
         sender: str = "",
-    ) -> list[Message]:
-        """Send a message and collect one answer of each subscriber that answers in time.
+    ) -> Awaitable[list[Message]]:
+        """Send a message, and await one answer of each subscriber that answers in time.
 
         Over as soon as everybody has answered, failed or handled it without an answer; so nobody
-        listening is an empty list, at once.
+        listening is an empty list, at once. For the arguments see `request`.
 
         Raises:
             AskCycle: all who would get it wait, directly or not, for the actor that asks.
             BusClosed: the bus takes no more messages, or was closed meanwhile.
             SubjectError: the subject is not well formed.
         """
-        ask = self._ask(message, timeout_s, cause, subject, sender, everybody=True)
-        if ask is None:
-            return []
-        try:
-            await ask.done
-        finally:
-            self._asks.close(ask)
-        if isinstance(ask.failure, BusClosed):
-            raise ask.failure
-        return ask.answers
+        return self._ask(message, timeout_s, cause, subject, sender, [])
 
     def post(self, mailbox: Mailbox, message: Message) -> None:
         """Put a message into the system lane of one mailbox, unheard by anybody else."""
@@ -250,10 +282,23 @@ class LocalBus:
                 for tap in taps:
                     tap.put(heard)
 
-    def _pick(self, route: Route) -> Sequence[Put]:
+    def _deliver(self, route: Route, envelope: Envelope) -> Awaitable[None]:
         receivers = route.receivers()
         self._unheard += not receivers
-        return [route.put_of(subscription) for subscription in receivers]
+        rooms = [
+            room
+            for subscription in receivers
+            if (room := route.put_of(subscription)(envelope)) is not None
+        ]
+        return _Room(rooms) if rooms else self._done
+
+    def _deliver_many(self, route: Route, envelopes: list[Envelope]) -> list[Awaitable[None]]:
+        for tap in route.taps:
+            tap.put_many(envelopes)
+        if not route.blocking:
+            return [self._deliver(route, envelope) for envelope in envelopes]
+        puts = (mailbox.put_many(envelopes) for mailbox in route.blocking)
+        return [room for room in puts if room is not None]
 
     def _ask(
         self,
@@ -262,47 +307,66 @@ class LocalBus:
         cause: Envelope | None,
         subject: str | None,
         sender: str,
-        *,
-        everybody: bool,
-    ) -> Ask | None:
-        if self._closing:
-            self._refuse(cause)
-        if subject is None:
-            subject = message.subject
-        route = self._routes.find(subject)
-        receivers = route.receivers()
-        if not receivers:
-            return None
-        mailboxes = [subscription.mailbox for subscription in receivers]
-        self._asks.check_cycle(mailboxes)
-        envelope = self._request_envelope(message, timeout_s, cause, subject, sender)
-        ask = self._asks.open(envelope, mailboxes, len(mailboxes) if everybody else 1)
-        for tap in route.taps:
-            tap.put(envelope)
-        for subscription in receivers:
-            route.put_of(subscription)(envelope)
-        return ask
-
-    def _request_envelope(
-        self, message: Message, timeout_s: float, cause: Envelope | None, subject: str, sender: str
-    ) -> Envelope:
+        answers: list[Message] | None,
+    ) -> asyncio.Future[Any]:
+        route = (
+            self._by_type.get(type(message)) or self._routes.of(message)
+            if subject is None
+            else self._by_subject.get(subject) or self._routes.find(subject)
+        )
+        done: asyncio.Future[Any] = asyncio.Future(loop=self._loop)
+        asker = current_actor.get()
+        mailboxes, puts = route.mailboxes, route.puts
+        if asker is not None or not puts or self._closing:
+            mailboxes, puts = _picked(route)
+            if self._is_answered_already(done, mailboxes, asker, cause, route.subject, answers):
+                return done
         now_s = self._time()
         deadline_s = now_s + timeout_s
+        self._published = number = self._published + 1
         if cause is not None and cause.deadline_s is not None:
             deadline_s = min(deadline_s, cause.deadline_s)
-        self._published = number = self._published + 1
-        return Envelope(
+        envelope = Envelope(
             number,
-            subject,
+            route.subject,
             message,
             now_s,
-            cause.id if cause is not None else 0,
-            cause.trace if cause is not None else number,
+            0 if cause is None else cause.id,
+            number if cause is None else cause.trace,
             sender,
             True,
-            deadline_s,
-            self._asks.chain(cause),
+            deadline_s if deadline_s != inf else None,
+            () if asker is None and cause is None else _asking(asker, cause),
         )
+        self._asks.open(Ask(envelope, done, mailboxes, answers, asker))
+        for tap in route.taps:
+            tap.put(envelope)
+        for put in puts:
+            put(envelope)
+        return done
+
+    def _is_answered_already(
+        self,
+        done: asyncio.Future[Any],
+        mailboxes: tuple[Mailbox, ...],
+        asker: Mailbox | None,
+        cause: Envelope | None,
+        subject: str,
+        answers: list[Message] | None,
+    ) -> bool:
+        """Whether a request need not be sent, and then what to tell its asker."""
+        try:
+            if self._closing:
+                self._refuse(cause)
+            if not mailboxes and answers is None:
+                raise NoResponders(subject)
+            if not mailboxes:
+                done.set_result(answers)
+            elif asker is not None and (ring := self._asks.cycle(asker, mailboxes)):
+                raise AskCycle(ring)
+        except BusError as error:
+            done.set_exception(error)
+        return done.done()
 
     def _refuse(self, cause: Envelope | None) -> None:
         if self._closed or cause is None:
@@ -359,7 +423,7 @@ class LocalBus:
         """
         if self._closing:
             self._refuse(None)
-        mailbox = Mailbox(name, capacity, loop=self._loop, bury=self._bury)
+        mailbox = Mailbox(name, capacity, loop=self._loop, now=self._time, bury=self._bury)
         self._mailboxes[mailbox] = None
         return mailbox
 
@@ -378,7 +442,7 @@ class LocalBus:
             SubjectError: the pattern is not well formed.
         """
         return self._routes.subscribe(
-            pattern, mailbox, queue=queue, overflow=overflow, key=key, end=self._unsubscribe
+            pattern, mailbox, queue=queue, overflow=overflow, key=key, end=self._end_subscription
         )
 
     def has_subscribers(self, subject: str) -> bool:
@@ -394,7 +458,10 @@ class LocalBus:
         if mailbox in self._mailboxes:
             self._routes.forget(mailbox)
             mailbox.close()
-            del self._mailboxes[mailbox]
+            task = self._mailboxes.pop(mailbox)
+            if task is not None:
+                self._leaving[mailbox] = task
+                task.add_done_callback(lambda _: self._leaving.pop(mailbox))
 
     def tap(
         self,
@@ -457,7 +524,7 @@ class LocalBus:
         """
         try:
             async with asyncio.timeout(timeout_s):
-                while busy := [mailbox for mailbox in self._mailboxes if mailbox.is_busy]:
+                while busy := [each for each in (*self._mailboxes, *self._leaving) if each.is_busy]:
                     await busy[0].emptied()
         except TimeoutError:
             return False
@@ -474,12 +541,21 @@ class LocalBus:
         await self.drain(timeout_s)
         self._closed = True
         self._asks.refuse_all(BusClosed("the bus was closed before the answer came"))
-        tasks = [task for task in self._mailboxes.values() if task is not None]
         for mailbox in list(self._mailboxes):
             self.discard(mailbox)
-        await _end(tasks)
+        await _end(list(self._leaving.values()))
         for tap in list(self._taps):
             tap.close()
+
+
+def _asking(asker: Mailbox | None, cause: Envelope | None) -> tuple[str, ...]:
+    waiting = () if cause is None else cause.asking
+    return waiting if asker is None else (*waiting, asker.name)
+
+
+def _picked(route: Route) -> tuple[tuple[Mailbox, ...], tuple[Put, ...]]:
+    receivers = route.receivers()
+    return tuple(each.mailbox for each in receivers), tuple(map(route.put_of, receivers))
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

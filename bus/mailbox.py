@@ -99,18 +99,25 @@ class Mailbox:
         capacity: bound of the user lane.
         parked_limit: how many messages beyond the bound may have their senders waiting.
         idle: whether its consumer has nothing in hand, so that the next message must wake it.
+        lane: the user lane. A sender may append to it itself while it is shorter than ``mark``; a
+            consumer may take from its left itself unless it is ``mixed``.
+        mark: depth from which a message needs `put`: 0 when the consumer has to be woken, else the
+            high-water mark, else the capacity. One comparison instead of three for each message.
+        mixed: whether the next message needs `take`, because the system lane, a place that may be
+            replaced or a parked sender has to be thought of.
         on_wake: called when a message comes to an idle mailbox, instead of resolving `arrival`.
         closed: whether nothing will come any more, so that the consumer may end.
         taken: messages handed to the consumer so far; one that was put back counts again.
         high_water: greatest depth of the user lane so far.
-        dropped: messages that were not handled, by reason.
+        dropped: messages that were not handled, by reason; None as long as there are none.
     """
 
     __slots__ = (
         "_bury",
         "_emptied",
-        "_lane",
+        "_has_slots",
         "_loop",
+        "_now",
         "_parked",
         "_system",
         "_waiter",
@@ -119,6 +126,9 @@ class Mailbox:
         "dropped",
         "high_water",
         "idle",
+        "lane",
+        "mark",
+        "mixed",
         "name",
         "on_wake",
         "parked_limit",
@@ -131,6 +141,7 @@ class Mailbox:
         capacity: int,
         *,
         loop: AbstractEventLoop,
+        now: Callable[[], float],
         bury: Bury,
         parked_limit: int = PARKED_LIMIT,
     ) -> None:
@@ -139,51 +150,71 @@ class Mailbox:
         self.name = name
         self.capacity = capacity
         self.idle = True
+        self.mark = 0
+        self.mixed = False
         self.closed = False
         self.on_wake: Callable[[], object] | None = None
         self.taken = 0
         self.high_water = 0
-        self.dropped: dict[DeadReason, int] = {}
+        self.dropped: dict[DeadReason, int] | None = None
         self._loop = loop
+        self._now = now
         self._bury = bury
         self.parked_limit = parked_limit
-        self._lane: deque[Envelope | _Slot] = deque()
+        self.lane: deque[Envelope | _Slot] = deque()
         self._system: deque[Envelope] | None = None  # Most mailboxes never need one: 600 bytes.
         self._parked: deque[Future[None]] | None = None
-        self._waiter: Future[None] | None = None
-        self._emptied: list[Future[None]] = []
+        self._waiter: Future[None] | None = None  # Of the consumer, while it finds nothing.
+        self._emptied: list[Future[None]] | None = None
+        self._has_slots = False
 
     def __len__(self) -> int:
-        return len(self._lane) + (len(self._system) if self._system else 0)
+        return len(self.lane) + (len(self._system) if self._system else 0)
 
     @property
     def has_room(self) -> bool:
         """Whether one more message fits without anybody feeling it."""
-        return len(self._lane) < self.capacity
+        return len(self.lane) < self.capacity
 
     # --- putting in ---------------------------------------------------------------------------
 
     def put(self, envelope: Envelope) -> Future[None] | None:
         """Take a message; beyond the bound, return what its sender should wait for."""
-        depth = len(self._lane)
+        depth = len(self.lane)
         if depth >= self.capacity:
             return self._park(envelope)
-        self._lane.append(envelope)
+        self.lane.append(envelope)
         if depth >= self.high_water:
             self.high_water = depth + 1
+        mark = self.high_water
+        if mark > self.capacity:
+            mark = self.capacity
+        self.mark = mark
         if self.idle:
             self.idle = False
-            self._wake()
+            if self.on_wake is not None:
+                self.on_wake()
+            elif self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
         return None
+
+    def put_many(self, envelopes: list[Envelope]) -> Future[None] | None:
+        """Take messages as `put` does; what it returns is resolved when all of them have room."""
+        room = self.capacity - len(self.lane)
+        if room >= len(envelopes):
+            self.lane.extend(envelopes)
+            self._note_arrival()
+            return None
+        rooms = [self.put(envelope) for envelope in envelopes]
+        return next((last for last in reversed(rooms) if last is not None), None)
 
     def put_system(self, envelope: Envelope) -> None:
         """Take a message ahead of all others, however full the mailbox is."""
         if self._system is None:
             self._system = deque()
         self._system.append(envelope)
-        if self.idle:
-            self.idle = False
-            self._wake()
+        self.mixed = True
+        self._note_arrival()
 
     def put_droppable(
         self, envelope: Envelope, waiting: OrderedDict[Hashable, _Slot], key: Hashable
@@ -205,10 +236,11 @@ class Mailbox:
                 self.drop(envelope, DeadReason.MAILBOX_FULL)
                 return
             oldest = next(iter(waiting.values()))
-            self._lane.remove(oldest)
+            self.lane.remove(oldest)
             self.drop(oldest.leave(), DeadReason.DROPPED_OLDEST)
+        self._has_slots = self.mixed = True
         waiting[key] = slot = _Slot(envelope, waiting, key)
-        self._lane.append(slot)
+        self.lane.append(slot)
         self._note_arrival()
 
     def put_if_room(self, envelope: Envelope) -> None:
@@ -224,11 +256,14 @@ class Mailbox:
             if self._system is None:
                 self._system = deque()
             self._system.appendleft(envelope)
+            self.mixed = True
         else:
-            self._lane.appendleft(envelope)
+            self.lane.appendleft(envelope)
 
     def drop(self, envelope: Envelope, reason: DeadReason, detail: str = "") -> None:
         """Give a message up: count it and make it a dead letter."""
+        if self.dropped is None:
+            self.dropped = {}
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
         self._bury(envelope, reason, self, detail)
 
@@ -239,63 +274,80 @@ class Mailbox:
             self.drop(envelope, DeadReason.PARKED_FULL, f"{len(self._parked)} wait for room")
             return None
         room: Future[None] = self._loop.create_future()
-        self._lane.append(envelope)
+        self.lane.append(envelope)
         self._parked.append(room)
+        self.mixed = True
         self._note_arrival()
         return room
 
     def _note_arrival(self) -> None:
-        self.high_water = max(self.high_water, len(self._lane))
-        if self.idle:
-            self.idle = False
-            self._wake()
+        if len(self.lane) > self.high_water:
+            self.high_water = len(self.lane)
+        self.mark = min(self.high_water, self.capacity)
+        self.wake()
 
     # --- taking out ---------------------------------------------------------------------------
 
     def take(self) -> Envelope | None:
         """The next message to handle, the system lane first; None when none waits."""
-        while True:
-            if self._system:
-                envelope = self._system.popleft()
-            elif self._lane:
-                item = self._lane.popleft()
-                envelope = item.leave() if type(item) is _Slot else item
-                if self._parked:
-                    self._resolve(self._parked.popleft())
-            else:
-                return None
-            if envelope.deadline_s is not None and envelope.deadline_s <= self._loop.time():
-                self.drop(envelope, DeadReason.EXPIRED)
-                continue
+        if self.lane and not self.mixed:
             self.taken += 1
-            return envelope
+            return self.lane.popleft()  # type: ignore[return-value]  # No slots while not mixed.
+        if self._system:
+            envelope = self._system.popleft()
+        elif self.lane:
+            item = self.lane.popleft()
+            envelope = item.leave() if isinstance(item, _Slot) else item
+            if self._parked:
+                self._resolve(self._parked.popleft())
+        else:
+            return None
+        self.mixed = self._has_slots or bool(self._system) or bool(self._parked)
+        self.taken += 1
+        return envelope
+
+    def drop_expired(self, envelope: Envelope) -> bool:
+        """Drop a request that nobody waits for any more; whether it was one."""
+        if envelope.deadline_s is None or envelope.deadline_s > self._now():
+            return False
+        self.taken -= 1
+        self.drop(envelope, DeadReason.EXPIRED)
+        return True
 
     def arrival(self) -> Future[None]:
         """What the consumer waits for when it has found the mailbox empty."""
-        self._waiter = waiter = self._loop.create_future()
-        self.rest()
+        waiter: Future[None] = Future(loop=self._loop)
+        self._waiter = waiter
+        self.idle = True
+        self.mark = 0
+        if self._emptied:
+            self.rest()
         return waiter
 
     def rest(self) -> None:
         """Note that the consumer has nothing in hand."""
         self.idle = True
+        self.mark = 0
         while self._emptied and not self:
             self._resolve(self._emptied.pop())
 
     def wake(self) -> None:
-        """Let the consumer look around, though no message has come."""
+        """Let the consumer look around, though perhaps no message has come."""
         if self.idle:
             self.idle = False
-            self._wake()
+            if self.on_wake is not None:
+                self.on_wake()
+            elif self._waiter is not None and not self._waiter.done():
+                self._waiter.set_result(None)
 
     def close(self) -> None:
         """Give up all that waits (``closed``), and let the consumer end."""
         self.closed = True
         while self._system:
             self.drop(self._system.popleft(), DeadReason.CLOSED)
-        while self._lane:
-            item = self._lane.popleft()
-            self.drop(item.leave() if type(item) is _Slot else item, DeadReason.CLOSED)
+        while self.lane:
+            item = self.lane.popleft()
+            self.drop(item.leave() if isinstance(item, _Slot) else item, DeadReason.CLOSED)
         while self._parked:
             self._resolve(self._parked.popleft())
         if self.idle:
@@ -311,35 +363,29 @@ class Mailbox:
         """Wait until no message waits and none is in hand."""
         while self.is_busy:
             emptied: Future[None] = self._loop.create_future()
-            self._emptied.append(emptied)
+            self._emptied = [*(self._emptied or ()), emptied]
             await emptied
 
     def stats(self) -> MailboxStats:
         """How it is doing now."""
         return MailboxStats(
             name=self.name,
-            depth=len(self._lane),
+            depth=len(self.lane),
             system_depth=len(self._system or ()),
             parked=len(self._parked or ()),
             high_water=self.high_water,
             age_s=self._age_s(),
             taken=self.taken,
-            dropped={str(reason): count for reason, count in self.dropped.items()},
+            dropped={str(reason): count for reason, count in (self.dropped or {}).items()},
         )
 
     def _age_s(self) -> float:
         oldest = [self._system[0]] if self._system else []
-        if self._lane:
-            first = self._lane[0]
+        if self.lane:
+            first = self.lane[0]
             oldest.append(first.envelope if isinstance(first, _Slot) else first)
-        now_s = self._loop.time()
+        now_s = self._now()
         return max((now_s - envelope.sent_s for envelope in oldest), default=0.0)
-
-    def _wake(self) -> None:
-        if self.on_wake is not None:
-            self.on_wake()
-        elif self._waiter is not None:
-            self._resolve(self._waiter)
 
     @staticmethod
     def _resolve(future: Future[None]) -> None:

@@ -9,6 +9,7 @@ from itertools import count
 
 from .envelope import Envelope
 from .mailbox import Mailbox, Overflow, _Slot
+from .messages import Message
 from .subjects import PatternMap, check_subject, is_system
 from .taps import Tap
 
@@ -24,10 +25,20 @@ class Subscription:
         mailbox: where their messages go.
         queue: name of the queue group that it is a member of, or empty.
         put: delivers one message under that policy.
+        is_blocking: whether that policy is ``Overflow.BLOCK``.
         owns_mailbox: whether the mailbox ends with it.
     """
 
-    __slots__ = ("_end", "mailbox", "number", "owns_mailbox", "pattern", "put", "queue")
+    __slots__ = (
+        "_end",
+        "is_blocking",
+        "mailbox",
+        "number",
+        "owns_mailbox",
+        "pattern",
+        "put",
+        "queue",
+    )
 
     def __init__(
         self,
@@ -44,6 +55,7 @@ class Subscription:
         self.mailbox = mailbox
         self.queue = queue
         self.number = number
+        self.is_blocking = overflow is Overflow.BLOCK
         self.owns_mailbox = False
         self.put = _put(mailbox, overflow, key)
         self._end = end
@@ -116,11 +128,24 @@ class Route:
     """Where the messages of one subject go.
 
     Attributes:
-        puts: what delivers them, one for each mailbox; empty when groups have to be asked.
+        subject: which one.
+        blocking: the mailboxes that hear it, if all of them do so under ``Overflow.BLOCK`` and in
+            the user lane; else empty, and `receivers` tells.
+        mailboxes: all that hear it; empty when groups have to pick theirs first.
+        puts: what delivers to each of them.
         taps: who listens in.
     """
 
-    __slots__ = ("_direct", "_groups", "_system", "puts", "taps")
+    __slots__ = (
+        "_direct",
+        "_groups",
+        "_is_system",
+        "blocking",
+        "mailboxes",
+        "puts",
+        "subject",
+        "taps",
+    )
 
     def __init__(
         self,
@@ -129,22 +154,28 @@ class Route:
         groups: tuple[Group, ...],
         taps: tuple[Tap, ...],
     ) -> None:
+        self.subject = subject
         self.taps = taps
-        self._system = is_system(subject)
-        self._direct = direct
         self._groups = groups
+        self._is_system = is_system(subject)
+        self._direct = direct
+        is_simple = not groups and not self._is_system and all(each.is_blocking for each in direct)
+        self.mailboxes = () if groups else tuple(each.mailbox for each in direct)
         self.puts = () if groups else tuple(map(self.put_of, direct))
+        self.blocking = self.mailboxes if is_simple else ()
 
-    def receivers(self) -> list[Subscription]:
+    def receivers(self) -> tuple[Subscription, ...]:
         """Who gets the next message: all plain subscriptions and the next of each group.
 
         A mailbox gets it once, whichever way it is reached.
         """
+        if not self._groups:
+            return self._direct
         receivers = {subscription.mailbox: subscription for subscription in self._direct}
         for group in self._groups:
             member = group.pick()
             receivers.setdefault(member.mailbox, member)
-        return list(receivers.values())
+        return tuple(receivers.values())
 
     @property
     def is_heard(self) -> bool:
@@ -153,7 +184,7 @@ class Route:
 
     def put_of(self, subscription: Subscription) -> Put:
         """What delivers a message of this route to a subscription."""
-        return subscription.mailbox.put_system if self._system else subscription.put
+        return subscription.mailbox.put_system if self._is_system else subscription.put
 
 
 class Routes:
@@ -161,15 +192,22 @@ class Routes:
 
     A route is found once and kept until somebody subscribes, unsubscribes or taps. At most
     ``capacity`` routes are kept; one more, and all are found afresh.
+
+    Attributes:
+        by_type: routes of the messages whose type alone tells the subject. The bus looks here
+            first: to make the subject of a message costs as much as to deliver it.
+        by_subject: all routes that are kept; the bus looks here when it is given a subject.
     """
 
     def __init__(self, capacity: int) -> None:
-        self.cache: dict[str, Route] = {}
+        self.by_type: dict[type[Message], Route] = {}
+        self._by_target: dict[type[Message], dict[str, Route]] = {}
+        self.by_subject: dict[str, Route] = {}
         self._capacity = capacity
         self._subscriptions: PatternMap[Subscription] = PatternMap()
         self._taps: PatternMap[Tap] = PatternMap()
         self._turns: dict[str, _Turn] = {}
-        self._by_mailbox: dict[Mailbox, dict[Subscription, None]] = {}
+        self._by_mailbox: dict[Mailbox, list[Subscription]] = {}
         self._numbers = count()
 
     def subscribe(
@@ -197,22 +235,24 @@ class Routes:
             number=next(self._numbers),
         )
         self._subscriptions.add(pattern, subscription)
-        self._by_mailbox.setdefault(mailbox, {})[subscription] = None
+        self._by_mailbox.setdefault(mailbox, []).append(subscription)
         if queue:
             self._turns.setdefault(queue, _Turn()).members += 1
-        self.cache.clear()
+        self._forget_routes()
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Take a subscription out; one that is out already is no error."""
-        if self._by_mailbox.get(subscription.mailbox, {}).pop(subscription, self) is self:
+        siblings = self._by_mailbox.get(subscription.mailbox, [])
+        if subscription not in siblings:
             return
-        if not self._by_mailbox[subscription.mailbox]:
+        siblings.remove(subscription)
+        if not siblings:
             del self._by_mailbox[subscription.mailbox]
         self._subscriptions.remove(subscription.pattern, subscription)
         if subscription.queue:
             self._leave(subscription.queue)
-        self.cache.clear()
+        self._forget_routes()
 
     def forget(self, mailbox: Mailbox) -> None:
         """Take all subscriptions of a mailbox out."""
@@ -226,12 +266,33 @@ class Routes:
             SubjectError: its pattern is not well formed.
         """
         self._taps.add(tap.pattern, tap)
-        self.cache.clear()
+        self._forget_routes()
 
     def remove_tap(self, tap: Tap) -> None:
         """Take a tap out."""
         self._taps.remove(tap.pattern, tap)
-        self.cache.clear()
+        self._forget_routes()
+
+    def of(self, message: Message) -> Route:
+        """The route of a message that goes to its own subject.
+
+        Raises:
+            SubjectError: the subject is not well formed.
+        """
+        kind = type(message)
+        if kind in self.by_type:
+            return self.by_type[kind]
+        if kind in self._by_target:
+            route = self._by_target[kind].get(message.target)  # type: ignore[attr-defined]
+            if route is not None:
+                return route
+        route = self.find(message.subject)
+        if kind.subject is Message.subject:  # Else the type may make it of anything.
+            if hasattr(message, "target"):
+                self._by_target.setdefault(kind, {})[message.target] = route
+            else:
+                self.by_type[kind] = route
+        return route
 
     def find(self, subject: str) -> Route:
         """The route of a subject, from the cache or found afresh.
@@ -239,13 +300,18 @@ class Routes:
         Raises:
             SubjectError: the subject is not well formed.
         """
-        route = self.cache.get(subject)
+        route = self.by_subject.get(subject)
         if route is None:
             check_subject(subject)
-            if len(self.cache) >= self._capacity:
-                self.cache.clear()
-            self.cache[subject] = route = self._build(subject)
+            if len(self.by_subject) >= self._capacity:
+                self._forget_routes()
+            self.by_subject[subject] = route = self._build(subject)
         return route
+
+    def _forget_routes(self) -> None:
+        self.by_type.clear()
+        self._by_target.clear()
+        self.by_subject.clear()
 
     def _leave(self, queue: str) -> None:
         turn = self._turns[queue]

@@ -24,16 +24,20 @@ class Tap:
         pattern: which subjects it hears.
         dropped: messages that did not fit.
         failures: batches that it raised on.
+        batch: what it has heard in this turn. A sender may append to it itself while it is shorter
+            than ``mark``.
+        mark: length from which a message needs `put`: 0 when no turn has been asked for.
     """
 
     __slots__ = (
-        "_batch",
         "_callback",
         "_capacity",
         "_end",
         "_loop",
+        "batch",
         "dropped",
         "failures",
+        "mark",
         "pattern",
     )
 
@@ -53,23 +57,30 @@ class Tap:
         self._capacity = capacity
         self._loop = loop
         self._end = end
-        self._batch: list[Envelope] = []
+        self.batch: list[Envelope] = []
+        self.mark = 0
 
     def put(self, envelope: Envelope) -> None:
         """Hear of a message."""
-        batch = self._batch
-        if not batch:
+        if not self.batch:
             self._loop.call_soon(self.flush)
-        elif len(batch) >= self._capacity:
+            self.mark = self._capacity
+        elif len(self.batch) >= self._capacity:
             self.dropped += 1
             return
-        batch.append(envelope)
+        self.batch.append(envelope)
+
+    def put_many(self, envelopes: list[Envelope]) -> None:
+        """Hear of several messages."""
+        for envelope in envelopes:
+            self.put(envelope)
 
     def flush(self) -> None:
         """Hand over what was heard since the last time."""
-        if not self._batch:
+        if not self.batch:
             return
-        batch, self._batch = self._batch, []
+        batch, self.batch = self.batch, []
+        self.mark = 0
         try:
             self._callback(batch)
         except Exception:  # noqa: BLE001  # A listener's bug must not become the senders' or the bus's.

@@ -17,6 +17,7 @@ from .redact import redact
 _POSITION = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _PREFIX = "MENDEL_"
+_EXCERPT_CHARACTERS = 200  # Four lines of a terminal; more would push the message off the screen.
 
 
 class Source(Struct, frozen=True):
@@ -42,7 +43,7 @@ class Given(str):
         """What the text means as a TOML value; itself when it is none (``observe``)."""
         try:
             return tomllib.loads(f"value = {self}")["value"]
-        except (tomllib.TOMLDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             return str(self)
 
 
@@ -63,7 +64,7 @@ class Document:
         try:
             self.tree: dict[str, Any] = tomllib.loads(text)
             self._places = find_places(text)
-        except tomllib.TOMLDecodeError as error:
+        except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits.
             self._refuse(str(error))
         except RecursionError:
             self._refuse("arrays or tables are nested too deeply")
@@ -153,7 +154,11 @@ class Document:
         raise ConfigError(f"{name}: {message}", [problem])
 
     def _at_line(self, line: int) -> Source:
-        return Source(self.name, line, redact(self._lines[line - 1].strip()))
+        return Source(self.name, line, self._excerpt(line))
+
+    def _excerpt(self, line: int) -> str:
+        text = redact(self._lines[line - 1].strip())
+        return text if len(text) <= _EXCERPT_CHARACTERS else f"{text[:_EXCERPT_CHARACTERS]}..."
 
     def _refuse(self, reason: str) -> NoReturn:
         position = _POSITION.search(reason)
@@ -161,7 +166,7 @@ class Document:
         line = int(position[1] or len(self._lines)) if position else 0
         if position and position[1]:
             message += f" at column {position[2]}"
-        excerpt = redact(self._lines[line - 1].strip()) if line else ""
+        excerpt = self._excerpt(line) if line else ""
         problem = Problem(
             "MD100",
             f"not TOML: {message[:1].lower()}{message[1:]}",

@@ -18,6 +18,8 @@ from .document import Given
 from .places import Path
 from .redact import HIDDEN, is_sensitive, redact
 
+# Python refuses to write integers of thousands of digits in decimal; TOML can hold them.
+_DECIMAL_MAX = 10**40
 _SHOWN_CHARACTERS = 60  # Enough to recognise a value; a whole certificate helps nobody.
 
 ARRAYS: Mapping[type[inspect.Type], Callable[[Iterable[Any]], Any]] = {
@@ -179,6 +181,8 @@ def toml_value(value: Any) -> str:
     if isinstance(value, str):
         # JSON texts are TOML texts, once DEL is escaped too.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if isinstance(value, int) and abs(value) > _DECIMAL_MAX:
+        return hex(value)
     return str(value)
 
 

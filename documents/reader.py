@@ -9,7 +9,6 @@ does not hide its neighbours. What several fields must fulfil together is checke
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
@@ -30,6 +29,8 @@ Check = Callable[[Any], tuple[str, str, str] | None]
 """Looks at one value; tells code, message and suggestion when it is wrong."""
 
 _Read = Callable[[Any, Any, Path, Unit], Any]
+# Nothing that is configured comes near it, and every number up to it is a float without trouble.
+_GREATEST = 1e18
 _BROKEN: Final = object()  # Stands for a value that has a problem, already reported.
 
 
@@ -180,14 +181,17 @@ class _Reader:
                 name = "duration" if unit == "s" else "size"
                 return self._report("MD106", f"{found} is not a {name}", path, str(error))
         whole = isinstance(info, inspect.IntType)
-        if whole and float(value).is_integer():
+        if whole and not isinstance(value, int):
+            if not value.is_integer():
+                return self._report("MD102", f"expected a whole number, found {value}", path)
             value = int(value)
-        elif whole:
-            return self._report("MD102", f"expected a whole number, found {value}", path)
+        if not abs(value) <= _GREATEST:
+            found = "the number" if isinstance(value, int) else f"{value:g}"
+            return self._report("MD103", f"{found} is out of range", path, "must be up to 1e18")
         limits = kinds.limits(info)
-        if not math.isfinite(value) or not all(holds(value) for _, holds in limits):
-            wanted = " and ".join(text for text, _ in limits) or "finite"
-            shown = f"{value:g}" + (f" {unit}" if unit else "")
+        if not all(holds(value) for _, holds in limits):
+            shown = f"{value:g} {unit}".rstrip()
+            wanted = " and ".join(text for text, _ in limits)
             return self._report("MD103", f"{shown} is out of range", path, f"must be {wanted}")
         return value if whole else float(value)
 

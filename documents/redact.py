@@ -8,8 +8,9 @@ HIDDEN = "***"
 
 _NAME = r"authorization|cookie|credential|passw(?:or)?d|passphrase|secret|token|api[-_]?key"
 _SENSITIVE = re.compile(_NAME, re.IGNORECASE)
+# Only from the start of a word: tried at each of its letters, a word of a megabyte would take days.
 _ASSIGNED = re.compile(
-    rf"""(?P<name>[\w.-]*(?:{_NAME})[\w-]*["']?\s*[=:]\s*)"""
+    rf"""(?P<name>(?<![\w.-])[\w.-]*(?:{_NAME})[\w-]*["']?\s*[=:]\s*)"""
     r"""(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'"""
     r"""|\[[^\]]*\]|(?![\[{])(?:(?:basic|bearer|digest|token)\s+)?[^\s,}"']+)""",
     re.IGNORECASE,

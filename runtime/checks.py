@@ -103,7 +103,8 @@ def find_contradictions(document: Document) -> list[Problem]:
     components = list(_tables(tree.get("components"), ("components",)))
     problems = list(_nothing_to_watch(document, tree))
     problems += _duplicates(document, components)
-    names = [name for _, component in components if (name := _text(component.get("name")))]
+    # In the order of the file, and quick to look up: there may be thousands.
+    names = dict.fromkeys(name for _, each in components if (name := _text(each.get("name"))))
     for path, component in components:
         problems += _dependencies(document, path, component, names)
         problems += _processes(document, path, component)
@@ -133,7 +134,7 @@ def _duplicates(document: Document, components: list[tuple[Path, Table]]) -> Ite
 
 
 def _dependencies(
-    document: Document, path: Path, component: Table, names: list[str]
+    document: Document, path: Path, component: Table, names: Mapping[str, None]
 ) -> Iterator[Problem]:
     own = _text(component.get("name"))
     for place, name in _texts(component.get("depends_on"), (*path, "depends_on")):
@@ -146,11 +147,11 @@ def _dependencies(
             yield document.problem("MD121", f"unknown component `{name}`", place, help_text)
 
 
-def _maintenance(document: Document, tree: Table, names: list[str]) -> Iterator[Problem]:
+def _maintenance(document: Document, tree: Table, names: Mapping[str, None]) -> Iterator[Problem]:
     for path, window in _tables(tree.get("maintenance"), ("maintenance",)):
         name = _text(window.get("component"))
-        if name and name not in ("*", *names):
-            help_text = did_you_mean(name, names, "components")
+        if name and name != "*" and name not in names:
+            help_text = did_you_mean(name, list(names), "components")
             place = (*path, "component")
             yield document.problem("MD121", f"unknown component `{name}`", place, help_text)
 

@@ -28,7 +28,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from ..documents.kinds import did_you_mean
-from ..errors import EnvironmentProblem, MendelError
+from ..errors import ConfigError, EnvironmentProblem, MendelError
 from .verbs import SIGNED, VERBS, Controls, Request
 from .views import EventView
 
@@ -204,6 +204,9 @@ class _Client:
         self._stats.requests += 1
         try:
             result = await self._do(request, args)
+        except ConfigError as error:
+            # A name that is not known: a no, and nothing that a file would be to blame for.
+            self.send({"id": request.id, "error": _error(str(error))})
         except MendelError as error:
             self.send({"id": request.id, "error": _error(str(error), error.exit_code)})
         except Exception as error:  # noqa: BLE001  # A bug behind one verb closes no door.

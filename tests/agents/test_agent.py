@@ -108,6 +108,7 @@ class TestDeclaration:
         class Heir(ThickSkin):
             pass
 
+        assert Nested().config.drain_s == 3.0
         assert isinstance(Nested().config, Nested.Config)
         assert (ThickSkin.Config, Heir.Config) == (SkinConfig, SkinConfig)
         assert ThickSkin().config == SkinConfig()
@@ -506,7 +507,7 @@ class TestReconfiguring:
         ("settings", "reason"),
         [
             ({"thickness_s": 0}, "Expected `float` > 0.0 - at `$.thickness_s`"),
-            ({"low": 4, "thicknes": 1.0}, "Object contains unknown field `thicknes`"),
+            ({"low": 4, "thinness": 1.0}, "Object contains unknown field `thinness`"),
             ({"low": "many"}, "Expected `int`, got `str` - at `$.low`"),
             ({"thickness_s": 2.0, "low": 9}, "low=9 exceeds high=5"),
         ],

@@ -1,6 +1,7 @@
 """Requests: every one of them ends, with an answer or with the reason why there is none."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 
 import pytest
@@ -113,7 +114,7 @@ class TestOneAnswer:
     async def test_handling_it_without_an_answer_is_told_at_once(self, bus: LocalBus) -> None:
         bus.subscribe("question", say_nothing, name="mute")
 
-        with pytest.raises(RequestFailed, match="mute handled it without an answer"):
+        with pytest.raises(RequestFailed, match="mute: handled it without an answer"):
             await bus.request(Question(), timeout_s=60.0)
 
     async def test_one_failure_of_several_is_no_failure(self, bus: LocalBus) -> None:
@@ -233,6 +234,13 @@ class TestDeadlines:
 
         assert bus.stats().mailboxes[0].taken == 0
 
+    async def test_without_a_deadline_it_waits_as_long_as_somebody_may_answer(
+        self, bus: LocalBus
+    ) -> None:
+        bus.subscribe("question", answering(1, after_s=1e6))
+
+        assert await bus.request(Question(), timeout_s=math.inf) == Reply(n=1)
+
     async def test_events_have_no_deadline(self, bus: LocalBus) -> None:
         heard: list[Envelope] = []
 
@@ -246,6 +254,23 @@ class TestDeadlines:
         await bus.drain(1.0)
 
         assert [(each.deadline_s, each.reply, each.cause) for each in heard] == [(None, False, 1)]
+
+    async def test_what_its_asker_has_given_up_is_no_more_of_anybodys_business(
+        self, bus: LocalBus
+    ) -> None:
+        bus.subscribe("question", answering(1, after_s=3.0))
+        bus.subscribe("question", fail)
+        given_up = [
+            asyncio.ensure_future(bus.request(Question(), timeout_s=60.0)),
+            asyncio.ensure_future(bus.request_all(Question(), timeout_s=60.0)),
+        ]
+        await settle()
+        for ask in given_up:
+            ask.cancel()
+
+        await bus.drain(60.0)
+
+        assert (bus.stats().late_answers, bus.stats().asks) == (2, 0)
 
 
 class TestAllAnswers:

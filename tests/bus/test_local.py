@@ -239,6 +239,78 @@ class TestOrder:
         assert handled >= 512
 
 
+class TestBursts:
+    async def test_a_burst_arrives_in_order_wherever_its_messages_go(self, bus: LocalBus) -> None:
+        notes, alerts, everything = Listener(), Listener(), Listener()
+        bus.subscribe("note.>", notes, capacity=2)
+        bus.subscribe("system.>", alerts)
+        bus.subscribe("note.b", everything, queue="workers")
+        burst = [
+            Note(n=0, target="a"),
+            Note(n=1, target="a"),
+            Note(n=2, target="b"),
+            Alert(n=3),
+            Note(n=4, target="a"),
+            Note(n=5, target="a"),
+            Note(n=6, target="a"),
+        ]
+
+        bus.publish_many(burst)
+        await settle()
+
+        assert notes.heard == [0, 1, 2, 4, 5, 6]
+        assert (alerts.heard, everything.heard) == ([3], [2])
+
+    async def test_its_sender_waits_until_the_last_one_has_room(self, bus: LocalBus) -> None:
+        listener = Listener(shut=True)
+        bus.subscribe("note", listener, capacity=2)
+
+        burst = asyncio.ensure_future(bus.publish_many(Note(n=n) for n in range(6)))
+        await settle()
+        assert burst.done() is False
+
+        listener.gate.set()
+        await settle()
+        assert (burst.done(), listener.heard) == (True, list(range(6)))
+
+    async def test_it_costs_nothing_to_send_nothing(self, bus: LocalBus) -> None:
+        await bus.publish_many([])
+
+        assert bus.stats().published == 0
+
+    async def test_one_bad_subject_and_nothing_is_sent(self, bus: LocalBus) -> None:
+        bus.subscribe("note.>", Listener())
+
+        with pytest.raises(SubjectError):
+            bus.publish_many([Note(target="a"), Note(target="two words")])
+
+        assert bus.stats().published == 0
+
+    async def test_its_messages_know_their_cause_and_are_tapped(self, bus: LocalBus) -> None:
+        heard: list[Envelope] = []
+        bus.tap(heard.extend)
+
+        def pass_on(envelope: Envelope) -> None:
+            bus.publish_many([Note(n=1), Note(n=2)], cause=envelope, sender="relay")
+
+        bus.subscribe("start", pass_on)
+        bus.publish(Note(), subject="start")
+        await settle()
+
+        assert [(e.id, e.cause, e.trace, e.sender) for e in heard] == [
+            (1, 0, 1, ""),
+            (2, 1, 1, "relay"),
+            (3, 1, 1, "relay"),
+        ]
+
+    async def test_a_closed_bus_takes_none(self) -> None:
+        bus = LocalBus()
+        await bus.close(1.0)
+
+        with pytest.raises(BusClosed):
+            bus.publish_many([Note()])
+
+
 class TestBlocking:
     async def test_a_sender_waits_until_there_is_room(self, bus: LocalBus) -> None:
         listener = Listener(shut=True)
@@ -690,7 +762,7 @@ class TestRoutes:
                 bus.publish(Note(n=number, target=f"t{number}"))
             await settle()
 
-            assert len(bus._routes.cache) <= 10
+            assert len(bus._routes.by_subject) <= 10
             assert listener.heard == list(range(100))
 
 
@@ -840,3 +912,15 @@ class TestClosing:
             await fail()
 
         assert asyncio.get_running_loop().time() == 0.0
+
+    async def test_drain_waits_for_what_is_in_hand_of_those_who_have_left(
+        self, bus: LocalBus
+    ) -> None:
+        listener = Listener(shut=True)
+        subscription = bus.subscribe("note", listener)
+        await send(bus, 1)
+        subscription.unsubscribe()
+        asyncio.get_running_loop().call_later(1.0, listener.gate.set)
+
+        assert await bus.drain(10.0) is True
+        assert listener.heard == [1]

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from mendel.core.detect import Threshold
-from mendel.errors import ConfigError
+from mendel.errors import ConfigError, Problem
 from mendel.runtime.config import Config, Loaded, RuntimeConfig, load
 from mendel.runtime.specs import ActionSpec, ComponentSpec, ProbeSpec, ProcessSpec, Secret
 from msgspec import Meta, Struct
@@ -240,6 +243,33 @@ class TestMistakes:
 
         assert len(caught.value.problems) == 2
         assert "s3cret" not in "".join(str(problem) for problem in caught.value.problems)
+
+
+PIECES = """[ ] { } = , . " ' # \\ - [[ ]] 1 inf é \0 1979-05-27T07:32:00Z true name exec [a.b]"""
+NASTY = ["\n", "\r\n", " ", '"""', "9" * 5000, "0x" + "f" * 5000, *PIECES.split()]
+
+
+@settings(deadline=None)
+@given(
+    cuts=st.lists(
+        st.tuples(st.integers(0, len(GOOD)), st.integers(0, 30), st.sampled_from(NASTY)), max_size=4
+    )
+)
+def test_whatever_a_file_says_is_read_or_refused_with_places(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[tuple[int, int, str]]
+) -> None:
+    text = GOOD
+    for start, length, piece in cuts:
+        text = text[:start] + piece + text[start + length :]
+
+    problems: Sequence[Problem] | None = None
+    try:
+        load_text(tmp_path_factory.getbasetemp(), text, DB_PASSWORD="x")
+    except ConfigError as error:
+        problems = error.problems
+
+    assert problems is None or len(problems) > 0
+    assert all(each.message and each.source for each in problems or ())
 
 
 class TestSecrets:

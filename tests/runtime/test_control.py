@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
-from mendel.errors import EnvironmentProblem, MendelError, NotRunning
+from mendel.errors import ConfigError, EnvironmentProblem, NotRunning, StoreError
 from mendel.runtime.client import ControlClient, Refused
 from mendel.runtime.control import ControlLimits, ControlServer
 from mendel.runtime.views import (
@@ -70,8 +70,10 @@ class Estate:
         raise ZeroDivisionError("a bug")
 
     async def pause(self, *, target: str, for_s: float, who: str, reason: str) -> None:
+        if target == "*":
+            raise StoreError("disk full")
         if target != "cart":
-            raise MendelError(f"unknown component {target!r}")
+            raise ConfigError(f"unknown component {target!r}")
         self.log.append(("pause", target, for_s, who, reason))
 
     async def resume(self, *, target: str, who: str) -> None:
@@ -176,6 +178,9 @@ class TestVerbs:
             await ask(path, "pause", target="crat", for_s=1)
 
         assert caught.value.exit_code == 1
+        with pytest.raises(Refused, match="disk full") as caught:
+            await ask(path, "pause", target="*", for_s=1)
+        assert caught.value.exit_code == 4
 
     async def test_a_bug_behind_a_verb_is_told_and_does_not_end_the_server(
         self, server: ControlServer, path: Path, caplog: pytest.LogCaptureFixture

@@ -213,10 +213,17 @@ class TestHealing:
 
 class TestRefusals:
     def test_an_unknown_component_is_answered_with_the_nearest(self, runtime: Runtime) -> None:
-        code, out, err = runtime.do("pause", "crat", "--for", "1m")
+        assert runtime.do("pause", "crat", "--for", "1m") == (
+            1,
+            "",
+            "error: there is no component 'crat'; did you mean `cart`?\n",
+        )
 
-        assert (code != 0, out) == (True, "")
-        assert err == "error: there is no component 'crat'; did you mean `cart`?\n"
+    def test_an_unknown_approval_is_answered_with_those_that_wait(self, runtime: Runtime) -> None:
+        code, out, err = runtime.do("approve", "9-9.9")
+
+        assert (code, out) == (1, "")
+        assert err.startswith("error: no action waits for approval '9-9.9'; ")
 
     def test_a_second_runtime_is_refused(self, runtime: Runtime) -> None:
         with mendel(runtime.folder, "run") as second:
@@ -272,3 +279,23 @@ def test_mistakes_in_the_configuration_keep_everything_from_starting(tmp_path: P
     assert process.returncode == 3
     assert said[1].startswith('error[MD107]: "d b" is not of the right form\n')
     assert not (tmp_path / ".mendel").exists()
+
+
+def test_a_second_interruption_stops_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runtime = Runtime(tmp_path, capsys)
+    with running(tmp_path) as process:
+        wait_for(runtime.is_healthy)
+        children = [runtime.pid("db"), runtime.pid("cart")]
+        os.kill(children[0], signal.SIGSTOP)  # It cannot heed SIGTERM: stopping takes a second.
+        process.send_signal(signal.SIGINT)
+        assert process.stderr
+        while "ended: the supervisor stops" not in (line := process.stderr.readline()):
+            assert line, "it ended before the second signal"
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=10)[1]
+
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
