@@ -202,10 +202,9 @@ class TestBlockingCode:
             Guard("db", fallback=fallback)(len)
 
     def test_many_threads_lose_no_call(self) -> None:
-        config = GuardConfig(
-            circuit=CircuitConfig(failure_rate=1.0, slow_call_s=60.0), bulkhead=BulkheadConfig()
-        )
-        plain, limited = Guard("plain"), Guard("limited", config)
+        circuit = CircuitConfig(failure_rate=1.0, minimum_calls=20)  # Each thread begins badly.
+        plain = Guard("plain", GuardConfig(circuit=circuit))
+        limited = Guard("limited", GuardConfig(circuit=circuit, bulkhead=BulkheadConfig()))
         each, threads = 400, 8
 
         @limited
