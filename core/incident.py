@@ -36,7 +36,7 @@ from .casefile import CaseFile, Stage
 from .desk import Desk
 from .effects import Effect, Publish
 from .playbook import Attempt
-from .policy import ActionFacts
+from .policy import ActionFacts, Denied
 from .records import IncidentRecord, IntentRecord
 from .treatment import (
     NOTIFY,
@@ -280,24 +280,30 @@ class Incident(CaseFile):
                 return self._consult(action, now_s)
             case AskPerson(action, why):
                 return self._request_approval(action, why, now_s)
-            case Hold(action, why, retry_s):
-                return self._hold(action, why, retry_s, now_s)
+            case Hold(action, denied):
+                return self._hold(action, denied, now_s)
             case OnlyWatch(action):
                 return self._go(Stage.OBSERVED, f"{reason}; would run {action}", now_s)
         return self._escalate(f"{reason}; {move.reason}", now_s)
 
-    def _hold(self, action: ActionFacts, why: str, retry_s: float, now_s: float) -> list[Effect]:
-        reason = f"{action.name} must wait: {why}"
+    def _hold(self, action: ActionFacts, denied: Denied, now_s: float) -> list[Effect]:
+        reason = f"{action.name} must wait: {denied.reason}"
+        if denied.wanted:
+            self._held_since_s = None
+            return self._wait(reason, denied.retry_s, now_s)
+        retry_s = min(denied.retry_s, self._patient_until_s(now_s))
         return self._too_long(reason, now_s) or self._wait(reason, retry_s, now_s)
 
     def _too_long(self, why: str, now_s: float) -> list[Effect]:
         """Hand over to a person when nothing could be done for too long; else nothing."""
+        if now_s < self._patient_until_s(now_s):
+            return []
+        return self._escalate(f"held back for {self.care.incident.held_s:.0f} s: {why}", now_s)
+
+    def _patient_until_s(self, now_s: float) -> float:
         if self._held_since_s is None:
             self._held_since_s = now_s
-        held_s = now_s - self._held_since_s
-        if held_s < self.care.incident.held_s:
-            return []
-        return self._escalate(f"held back for {held_s:.0f} s: {why}", now_s)
+        return self._held_since_s + self.care.incident.held_s
 
     def _wait(self, reason: str, until_s: float, now_s: float) -> list[Effect]:
         if self._waits_for == reason:  # Still the same wait: a line per second would be noise.

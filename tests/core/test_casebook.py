@@ -592,14 +592,24 @@ class TestLimits:
         clinic = Clinic(policy=policy, care=care)
         clinic.sick()
         clinic.finish()
-        clinic.wait(16)
-        clinic.pause(20_000)
+        clinic.wait(16 + 59)
+        assert clinic.actions == ["cart: restart"]
 
-        clinic.wait(30_000)
+        clinic.wait(2)
 
         assert clinic.actions == ["cart: restart", "cart: notify"]
-        reason = "held back for 9984 s: restart must wait: * is paused by ada: upgrade"
+        reason = "held back for 60 s: restart must wait: cart had 1 actions in the last 10000 s"
         assert clinic.escalated == [("cart", reason)]
+
+    def test_nobody_is_told_of_a_wait_that_a_person_wants(self) -> None:
+        clinic = Clinic(care=a_care(incident=IncidentConfig(held_s=60.0)))
+        clinic.pause(20_000)
+        clinic.crash()
+
+        clinic.wait(20_000)
+
+        assert clinic.escalated == []
+        assert clinic.actions == ["cart: restart"]
 
     def test_when_most_look_sick_the_monitoring_is_suspected(self) -> None:
         names = [f"s{number}" for number in range(8)]
