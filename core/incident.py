@@ -51,7 +51,7 @@ from .treatment import (
 from .triage import Attribute, Blame, Treat
 
 _OWN = "the evidence speaks of it alone"
-_UNPROVEN = "nothing is in alarm, but it is not proven well either"
+_UNPROVEN = "it is not seen to be sick, but not proven well either"
 
 
 class Incident(CaseFile):
@@ -142,6 +142,7 @@ class Incident(CaseFile):
         """Plug-ins have answered, or had their time."""
         if self.stage is not Stage.CONSULTING:
             return []
+        self._asks = 0
         action = self.treatment.action
         veto = self.treatment.hear(advice)
         return self._go_on(f"{action} was vetoed: {veto}" if veto else self._reason, now_s)
@@ -199,7 +200,7 @@ class Incident(CaseFile):
             case "retry", Stage.WAITING:
                 return self._go_on("the wait is over", now_s)
             case "consult", Stage.CONSULTING:
-                return self.on_advice((), now_s)
+                return self._consult_again(now_s)
             case "action", Stage.RECOVERING:
                 return self._ask_for_action(now_s)
             case "verify", Stage.VERIFYING:
@@ -251,7 +252,7 @@ class Incident(CaseFile):
 
     def _object(self, now_s: float) -> list[Effect]:
         """What is to be done instead of a next step; nothing when the step is right."""
-        if not self.scores:
+        if not self.scores or self.status is not Status.SICK:
             return self._await_proof(now_s)
         match self._blame(waited=True):
             case Attribute(cause, reason):
@@ -259,7 +260,7 @@ class Incident(CaseFile):
         return []
 
     def _await_proof(self, now_s: float) -> list[Effect]:
-        """Nothing is in alarm and nothing is proven: no reason to act, and none to close."""
+        """Neither sick as far as one sees nor proven well: no reason to act, and none to close."""
         if escalated := self._too_long(_UNPROVEN, now_s):
             return escalated
         later_s = now_s + self.care.verify.window_s
@@ -321,8 +322,18 @@ class Incident(CaseFile):
 
     def _consult(self, action: ActionFacts, now_s: float) -> list[Effect]:
         effects = self._leave(Stage.CONSULTING)  # Too short a stage to be worth a record.
-        due_s = now_s + self.care.incident.consult_s
-        return [*effects, self._timer("consult", due_s), self._propose(action.name, due_s)]
+        consult_s = self.care.incident.consult_s
+        due_s = now_s + consult_s
+        # The timer is for the case that whoever asks them does not live to hear the answers.
+        timer = self._timer("consult", due_s + consult_s)
+        return [*effects, timer, self._propose(action.name, due_s)]
+
+    def _consult_again(self, now_s: float) -> list[Effect]:
+        """Nobody told what the plug-ins said, and it may have been a veto: ask them again."""
+        self._asks += 1
+        if self._asks > self.care.incident.asks:
+            return self.on_advice((), now_s)
+        return self._consult(self._facts(), now_s)
 
     def _launch(self, action: ActionFacts, now_s: float) -> list[Effect]:
         self._intent = f"{self.name}.{self.treatment.start(self.scores)}"

@@ -61,7 +61,7 @@ class TestTreating:
                 )
             ),
             Publish(IncidentOpened(target="cart", incident="1-1", onset_s=10.0, opened_s=10.0)),
-            StartTimer("consult", "cart", 11.0),
+            StartTimer("consult", "cart", 12.0),
             Consult(
                 RecoveryProposed(
                     target="cart", incident="1-1", action="restart", attempt=1, deadline_s=11.0
@@ -342,7 +342,7 @@ class TestEvidence:
         assert clinic.escalated == [
             (
                 "cart",
-                "held back for 300 s: nothing is in alarm, but it is not proven well either",
+                "held back for 300 s: it is not seen to be sick, but not proven well either",
             )
         ]
 
@@ -444,22 +444,33 @@ class TestAdvice:
             ("cart", "replace was vetoed: is the last replica; nothing is left to try")
         ]
 
-    def test_silent_plug_ins_are_not_waited_for(self) -> None:
+    def test_advice_that_got_lost_is_asked_for_again_but_not_forever(self) -> None:
         clinic = Clinic(advice=None)
         clinic.sick()
+        clinic.wait(7)
+        assert clinic.commands == []
 
         clinic.wait(1)
 
-        assert clinic.commands == [(11.0, "cart", "restart")]
+        assert clinic.commands == [(18.0, "cart", "restart")]
+
+    def test_a_veto_counts_when_it_was_lost_the_first_time(self) -> None:
+        clinic = Clinic(advice=None)
+        clinic.sick()
+        clinic.advice = [Advice(veto="is the last replica")]
+
+        clinic.wait(2)
+
+        assert clinic.actions == ["cart: notify"]
 
     def test_advice_that_comes_too_late_changes_nothing(self) -> None:
         clinic = Clinic(advice=None)
         clinic.sick()
-        clinic.wait(1)
+        clinic.wait(8)
 
-        late = clinic.book.on_advice("cart", [Advice(veto="no")], 11.5)
+        late = clinic.book.on_advice("cart", [Advice(veto="no")], 18.5)
 
-        assert (late, clinic.book.on_advice("web", [], 11.5)) == ([], [])
+        assert (late, clinic.book.on_advice("web", [], 18.5)) == ([], [])
 
 
 class TestPeople:

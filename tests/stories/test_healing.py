@@ -126,7 +126,7 @@ class TestDependencies:
             await asyncio.sleep(60)
 
             assert set(shop.ran) == {"db"}
-            assert ends(seen) == {"db": ["healed"], "cart": ["attributed"], "web": ["attributed"]}
+            assert ends(seen) == {"db": ["cleared"], "cart": ["attributed"], "web": ["attributed"]}
             assert system.health() is Overall.HEALTHY
 
     async def test_a_caller_that_stays_sick_after_its_dependency_recovered_is_restarted(
