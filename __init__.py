@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .agents.agent import Agent, AgentConfig, on
+    from .agents.guard import Guard, GuardConfig
+    from .agents.guard_registry import guard, guards
     from .agents.ports import Action, ActionResult, IntentStatus, Probe, Sample, World
     from .bus.local import LocalBus
     from .bus.messages import Advice, Message, RecoveryProposed
+    from .core.circuit import Circuit, CircuitConfig
     from .core.gene import Gene
     from .core.topology import Component
-    from .errors import MendelError
+    from .errors import CallNotPermitted, MendelError
     from .runtime.config import Config, load
     from .runtime.launch import launch
     from .runtime.system import System
@@ -26,9 +29,14 @@ _HOMES = {
     "Advice": ".bus.messages",
     "Agent": ".agents.agent",
     "AgentConfig": ".agents.agent",
+    "CallNotPermitted": ".errors",
+    "Circuit": ".core.circuit",
+    "CircuitConfig": ".core.circuit",
     "Component": ".core.topology",
     "Config": ".runtime.config",
     "Gene": ".core.gene",
+    "Guard": ".agents.guard",
+    "GuardConfig": ".agents.guard",
     "IntentStatus": ".agents.ports",
     "LocalBus": ".bus.local",
     "MendelError": ".errors",
@@ -38,6 +46,8 @@ _HOMES = {
     "Sample": ".agents.ports",
     "System": ".runtime.system",
     "World": ".agents.ports",
+    "guard": ".agents.guard_registry",
+    "guards": ".agents.guard_registry",
     "launch": ".runtime.launch",
     "load": ".runtime.config",
     "on": ".agents.agent",
@@ -49,9 +59,14 @@ __all__ = [
     "Advice",
     "Agent",
     "AgentConfig",
+    "CallNotPermitted",
+    "Circuit",
+    "CircuitConfig",
     "Component",
     "Config",
     "Gene",
+    "Guard",
+    "GuardConfig",
     "IntentStatus",
     "LocalBus",
     "MendelError",
@@ -61,6 +76,8 @@ __all__ = [
     "Sample",
     "System",
     "World",
+    "guard",
+    "guards",
     "launch",
     "load",
     "on",

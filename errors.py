@@ -7,6 +7,7 @@ that kind ends it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -209,13 +210,30 @@ class CallNotPermitted(MendelError):
         retry_after_s: in how many seconds it is worth trying again.
     """
 
-    def __init__(self, target: str, state: str, retry_after_s: float) -> None:
-        super().__init__(
-            f"call to {target!r} is not permitted ({state}); retry in {retry_after_s:.3g} s"
-        )
-        self.target = target
-        self.state = state
-        self.retry_after_s = retry_after_s
+    # What it is made of is what Python keeps as `args` anyway; without a constructor it costs half
+    # as much, and an open circuit raises it for every call.
+
+    @property
+    def target(self) -> str:
+        """The protected service."""
+        return str(self.args[0])
+
+    @property
+    def state(self) -> str:
+        """State of its circuit, or the limit that refused."""
+        return str(self.args[1])
+
+    @property
+    def retry_after_s(self) -> float:
+        """Seconds until a call may be permitted."""
+        return float(self.args[2])
+
+    def __str__(self) -> str:  # Not before it is asked for: most rejections are only caught.
+        if self.retry_after_s == math.inf:
+            then = "it has to be released first"
+        else:
+            then = f"retry in {self.retry_after_s:.3g} s"
+        return f"call to {self.target!r} is not permitted ({self.state}); {then}"
 
 
 class GaveUp(MendelError):

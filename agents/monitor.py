@@ -28,9 +28,9 @@ from ..bus.messages import (
     Status,
     TargetProbed,
 )
-from ..core.effects import Record, StartTimer
+from ..core.effects import Publish, Record, StartTimer
 from ..core.records import WindowRecord
-from ..core.treatment import NOTIFY
+from ..core.treatment import ASIDE
 from ..core.watch import TargetWatch
 from ..core.windows import Rows
 from .agent import Agent, AgentConfig, on
@@ -38,9 +38,6 @@ from .ports import Probe, Sample, World
 from .timers import Timer
 
 _log = logging.getLogger(__name__)
-
-# Actions that leave the target itself untouched: what it shows meanwhile is news as ever.
-_GENTLE = ("isolate", "release", NOTIFY)
 
 # A golden-ratio step spreads any number of probes evenly over their interval, without a draw.
 _SPREAD = 0.618033988749895
@@ -151,10 +148,13 @@ class Monitor(Agent[MonitorConfig]):
             self._wake.set_result(None)
 
     async def _begin(self, look: _Look) -> None:
+        look.running = True  # From here on nobody else begins it.
         if self._under_way >= self.config.concurrent_looks:
             self._waiting.append(look)
-            return
-        look.running = True
+        else:
+            await self._read(look)
+
+    async def _read(self, look: _Look) -> None:
         try:
             found = look.probe.read()
         except Exception as error:  # noqa: BLE001  A probe may be anybody's.
@@ -181,8 +181,9 @@ class Monitor(Agent[MonitorConfig]):
             await self._no_data(look, problem or TimeoutError("it did not end in time"))
         else:
             await self._take(look, sample)
-        if self._waiting:
-            await self._begin(self._waiting.popleft())
+        # A probe that answers at once leaves its place to the next.
+        while self._waiting and self._under_way < self.config.concurrent_looks:
+            await self._read(self._waiting.popleft())
 
     async def _no_data(self, look: _Look, error: Exception) -> None:
         _log.debug("no data from probe %s of %s: %s", look.probe.name, look.probe.target, error)
@@ -262,7 +263,7 @@ class Monitor(Agent[MonitorConfig]):
     async def excuse(self, message: ActionStarted) -> None:
         """What a target shows while it is being restarted is no news."""
         chart = self._charts.get(message.target)
-        if chart is not None and message.action not in _GENTLE:
+        if chart is not None and message.action not in ASIDE:
             until_s = message.started_s + message.timeout_s
             await self._tell(chart.watch.on_action_started(until_s, self.now_s))
 
@@ -270,7 +271,7 @@ class Monitor(Agent[MonitorConfig]):
     async def ask_for_proof(self, message: ActionFinished) -> None:
         """After an action the target boots, and then has to prove itself."""
         chart = self._charts.get(message.target)
-        if chart is not None and message.action not in _GENTLE:
+        if chart is not None and message.action not in ASIDE:
             settle_s = message.settle_s if message.outcome == "succeeded" else 0.0
             await self._tell(chart.watch.on_booting(message.finished_s + settle_s, self.now_s))
             await self.look_now(ProbeNow(target=message.target))
@@ -306,5 +307,5 @@ class Monitor(Agent[MonitorConfig]):
         await self.perform([StartTimer("sweep", "", self.now_s + self.config.sweep_s)])
 
     async def _tell(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            await self.publish(message)
+        # As a whole: what a chart has concluded is concluded once, and not again in another life.
+        await self.perform([Publish(message) for message in messages])

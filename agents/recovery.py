@@ -1,7 +1,7 @@
 """Recovery: carries out recovery actions, each once, many at a time.
 
 A command that comes twice runs once: its intent is known. When Recovery itself was interrupted,
-its next life asks the world what became of the actions that were under way.
+its next life goes on with the actions that were under way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec import Meta
 from ..bus.messages import ActionFinished, RunAction
 from ..core.records import IntentRecord
 from .agent import Agent, AgentConfig, on
-from .execution import execute, settle
+from .execution import Execution
 from .ports import World
 
 
@@ -36,14 +36,14 @@ class Ledger:
         inherited: intents that an earlier process left without an outcome.
 
     Attributes:
-        inherited: those of them that are not settled yet, by intent.
-        under_way: commands that were accepted and are not finished, by intent.
+        inherited: those of them that are not taken up yet, by intent.
+        under_way: what was accepted and is not told to be finished, by intent.
         finished: how the others ended, oldest first; bounded, the oldest go.
     """
 
     def __init__(self, inherited: Sequence[IntentRecord] = ()) -> None:
         self.inherited = {each.intent: each for each in inherited}
-        self.under_way: dict[str, RunAction] = {}
+        self.under_way: dict[str, Execution] = {}
         self.finished: OrderedDict[str, ActionFinished] = OrderedDict()
 
 
@@ -65,15 +65,14 @@ class Recovery(Agent[RecoveryConfig]):
         self._ledger = ledger
 
     async def on_start(self) -> None:
-        """Settle what an earlier life, or an earlier process, left unfinished."""
+        """Go on with what an earlier life, or an earlier process, left unfinished."""
         ledger = self._ledger
-        recorded = {each.intent: each for each in self.journal.unfinished_intents()}
-        begun = {name: recorded[name] for name in ledger.under_way if name in recorded}
-        for intent in (ledger.inherited | begun).values():
-            self.spawn(self._settle(intent), name=f"settle {intent.intent}")
-        for name, command in ledger.under_way.items():
-            if name not in begun:  # Interrupted before its intent was on record.
-                self.spawn(self._run_once(command), name=f"run {name}")
+        for name, intent in ledger.inherited.items():
+            action = self._world.actions(intent.target).get(intent.action)
+            ledger.under_way[name] = Execution.inherited(intent, action)
+        ledger.inherited.clear()
+        for name, execution in ledger.under_way.items():
+            self.spawn(self._go_on(execution), name=f"go on with {name}")
 
     @on(RunAction)
     async def run_action(self, command: RunAction) -> None:
@@ -82,22 +81,12 @@ class Recovery(Agent[RecoveryConfig]):
         if command.intent in ledger.finished:
             await self.publish(ledger.finished[command.intent])
         elif command.intent not in ledger.under_way:
-            ledger.under_way[command.intent] = command
-            self.spawn(self._run_once(command), name=f"run {command.intent}")
+            action = self._world.actions(command.target).get(command.action)
+            execution = ledger.under_way[command.intent] = Execution(command, action)
+            self.spawn(self._go_on(execution), name=f"run {command.intent}")
 
-    async def _run_once(self, command: RunAction) -> None:
-        action = self._world.actions(command.target).get(command.action)
-        if action is None:
-            finished = _not_run(command, self.now_s)
-            await self.publish(finished)
-        else:
-            finished = await execute(command, action, self.journal, self.publish, self._clock)
-        self._remember(finished)
-
-    async def _settle(self, intent: IntentRecord) -> None:
-        action = self._world.actions(intent.target).get(intent.action)
-        finished = await settle(intent, action, self.journal, self.publish, self._clock)
-        self._remember(finished)
+    async def _go_on(self, execution: Execution) -> None:
+        self._remember(await execution.go_on(self.journal, self.publish, self._clock))
 
     def _clock(self) -> float:
         return self.now_s
@@ -105,20 +94,6 @@ class Recovery(Agent[RecoveryConfig]):
     def _remember(self, finished: ActionFinished) -> None:
         ledger = self._ledger
         ledger.under_way.pop(finished.intent, None)
-        ledger.inherited.pop(finished.intent, None)
         ledger.finished[finished.intent] = finished
         while len(ledger.finished) > self.config.remembered:
             ledger.finished.popitem(last=False)
-
-
-def _not_run(command: RunAction, now_s: float) -> ActionFinished:
-    return ActionFinished(
-        target=command.target,
-        intent=command.intent,
-        incident=command.incident,
-        action=command.action,
-        outcome="not_run",
-        detail=f"{command.target} has no action {command.action}",
-        duration_s=0.0,
-        finished_s=now_s,
-    )

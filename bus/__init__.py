@@ -2,7 +2,8 @@
 
 from .dead_letters import DeadLetter, DeadReason
 from .envelope import Envelope, decode, encode
-from .local import BusStats, LocalBus
+from .hub import BusStats
+from .local import LocalBus
 from .mailbox import Mailbox, MailboxStats, Overflow
 from .messages import Message, message_types
 from .routes import Subscription

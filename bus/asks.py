@@ -12,7 +12,7 @@ unset in tasks that it has spawned, because those leave its mailbox free.
 from __future__ import annotations
 
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -28,7 +28,7 @@ from .messages import Message
 current_actor: ContextVar[Mailbox | None] = ContextVar("current_actor", default=None)
 
 
-class Ask(Struct, eq=False):
+class Ask(Struct, eq=False, gc=False):
     """One request in flight.
 
     Attributes:
@@ -54,10 +54,12 @@ class Asks:
 
     Attributes:
         late: answers that came when nobody waited for them any more.
+        on_answer: told of every answer, late or not, as long as somebody listens in.
     """
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.late = 0
+        self.on_answer: Callable[[Envelope, Mailbox, Message], None] | None = None
         self._asks: dict[int, Ask] = {}
         self._by_asker: dict[Mailbox, list[Ask]] = {}
         self._alarms: Alarms[int] = Alarms(loop, self.expire)
@@ -76,6 +78,8 @@ class Asks:
 
     def answer(self, envelope: Envelope, receiver: Mailbox, message: Message | None) -> None:
         """Note that a receiver has dealt with a request; None when it had nothing to say."""
+        if message is not None and self.on_answer is not None:
+            self.on_answer(envelope, receiver, message)
         ask = self._asks.get(envelope.id)
         if ask is None:
             self.late += message is not None
@@ -86,10 +90,7 @@ class Asks:
             self._dealt_with(ask, receiver)
         elif ask.answers is None:
             ask.done.set_result(message)
-            del self._asks[envelope.id]
-            self._alarms.cancel(envelope.id)
-            if ask.asker is not None:
-                self._free(ask, ask.asker)
+            self._close(ask)
         else:
             ask.answers.append(message)
             self._dealt_with(ask, receiver)

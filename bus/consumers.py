@@ -7,7 +7,7 @@ import functools
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from .asks import current_actor
 from .dead_letters import DeadReason
@@ -21,12 +21,8 @@ Handler = Callable[[Envelope], Message | Awaitable[Message | None] | None]
 BATCH = 512
 
 
-class Settle(Protocol):
-    """Tells the asker of a request what came of it; None when the handler had no answer."""
-
-    def __call__(self, envelope: Envelope, mailbox: Mailbox, answer: Message | None) -> None:
-        """Tell it."""
-        ...
+# Tells the asker of a request what came of it; None when the handler had no answer.
+Settle = Callable[[Envelope, Mailbox, Message | None], None]
 
 
 def is_async(handler: Callable[..., object]) -> bool:

@@ -117,6 +117,7 @@ class Mailbox:
         "_emptied",
         "_has_slots",
         "_loop",
+        "_mark_awake",
         "_now",
         "_parked",
         "_system",
@@ -150,7 +151,7 @@ class Mailbox:
         self.name = name
         self.capacity = capacity
         self.idle = True
-        self.mark = 0
+        self.mark = self._mark_awake = 0
         self.mixed = False
         self.closed = False
         self.on_wake: Callable[[], object] | None = None
@@ -185,17 +186,10 @@ class Mailbox:
             return self._park(envelope)
         self.lane.append(envelope)
         if depth >= self.high_water:
-            self.high_water = depth + 1
-        mark = self.high_water
-        if mark > self.capacity:
-            mark = self.capacity
-        self.mark = mark
+            self.high_water = self._mark_awake = depth + 1
+        self.mark = self._mark_awake
         if self.idle:
-            self.idle = False
-            if self.on_wake is not None:
-                self.on_wake()
-            elif self._waiter is not None and not self._waiter.done():
-                self._waiter.set_result(None)
+            self.wake()
         return None
 
     def put_many(self, envelopes: list[Envelope]) -> Future[None] | None:
@@ -283,7 +277,8 @@ class Mailbox:
     def _note_arrival(self) -> None:
         if len(self.lane) > self.high_water:
             self.high_water = len(self.lane)
-        self.mark = min(self.high_water, self.capacity)
+            self._mark_awake = min(self.high_water, self.capacity)
+        self.mark = self._mark_awake
         self.wake()
 
     # --- taking out ---------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from .playbook import Attempt
 from .policy import ActionFacts, EstateView, Pause, Policy, Ruling
 from .records import IncidentRecord, IntentRecord
 from .topology import Topology
-from .treatment import NOTIFY, Care
+from .treatment import ASIDE, Care
 from .triage import Blame, Standing, blame
 from .verify import condition_of
 
@@ -131,7 +131,7 @@ class Casebook:
     def begin(self, now_s: float) -> list[Effect]:
         """Take up what an earlier run left open; the second time there is nothing left of it."""
         records, self._left_open = self._left_open, ()
-        running = {each.incident: each for each in self._unsettled if each.action != NOTIFY}
+        running = {each.incident: each for each in self._unsettled if each.action not in ASIDE}
         effects: list[Effect] = []
         for record in records:
             target = record.target

@@ -32,6 +32,7 @@ Nothing here knows a clock: ``now_s`` never runs backwards, and that is all that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -88,10 +89,22 @@ class Circuit:
         era: the present period; whoever lets a call pass holds on to it.
         plain: the era, if a call needs nothing but ``plain.calls += 1`` on success; else ``None``.
         timed: the era, if a call needs that, and its duration compared with ``slow_call_s``.
+        shut_s: calls before this time are refused, and a caller may find that out and count it by
+            itself; minus infinity when they have to be asked for.
         tally: counts, or ``None`` while nothing but successes has happened.
     """
 
-    __slots__ = ("_draw", "config", "era", "on_change", "plain", "tally", "target", "timed")
+    __slots__ = (
+        "_draw",
+        "config",
+        "era",
+        "on_change",
+        "plain",
+        "shut_s",
+        "tally",
+        "target",
+        "timed",
+    )
 
     def __init__(
         self,
@@ -108,6 +121,7 @@ class Circuit:
         self.tally: Tally | None = None
         self.plain: Closed | Disabled | None = None
         self.timed: Closed | None = None
+        self.shut_s = -math.inf
         self._draw = draw
         self.era: Era = Disabled(self) if config.mode == "disabled" else Closed(self, now_s)
         self._point()
@@ -126,7 +140,8 @@ class Circuit:
             return granted
         if self.config.mode == "shadow" and not isinstance(self.era, ForcedOpen):
             return Unpermitted(self)
-        self.counts.not_permitted += 1
+        counts = self.tally or self.counts
+        counts.not_permitted += 1
         return None
 
     def retry_after_s(self, now_s: float) -> float:
@@ -289,7 +304,12 @@ class Circuit:
         """Tell callers which short way they may take."""
         era, config = self.era, self.config
         self.plain = self.timed = None
-        if isinstance(era, Disabled):
+        self.shut_s = -math.inf
+        if isinstance(era, ForcedOpen):
+            self.shut_s = math.inf
+        elif isinstance(era, Open) and config.mode != "shadow":
+            self.shut_s = era.until_s
+        elif isinstance(era, Disabled):
             self.plain = era
         elif isinstance(era, Closed) and era.leases is None and config.window_s is None:
             if config.slow_call_s is None:

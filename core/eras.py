@@ -8,11 +8,15 @@ from typing import ClassVar, Literal, Protocol
 
 from .circuit_config import CircuitConfig, Outcome, State, Tally
 
+# Looking a member up in its enumeration costs as much as a function call.
+_SUCCESS, _FAILURE, _NEUTRAL = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEUTRAL
+
 
 class Host(Protocol):
     """What an era needs of its circuit."""
 
     config: CircuitConfig
+    tally: Tally | None
 
     @property
     def era(self) -> Era:
@@ -149,24 +153,43 @@ class Closed:
 
     def record(self, outcome: Outcome, now_s: float) -> None:
         """Record a call; this may open the circuit."""
-        circuit = self.circuit
-        if circuit.era is not self:
-            circuit.counts.late += 1
+        if outcome is _NEUTRAL:
+            self.circuit.counts.neutral += 1
             return
-        if outcome is Outcome.NEUTRAL:
-            circuit.counts.neutral += 1
-            return
-        self.calls += 1
         if self._times_s is not None:
             self._times_s.append(now_s)
-        if outcome is Outcome.SUCCESS:
-            return
-        circuit.counts.count(outcome)
-        if outcome is Outcome.FAILURE:
-            self._failures = self._mark(self._failures)
+            self._forget_times(now_s)
+        if outcome is _SUCCESS:
+            self.calls += 1
         else:
-            self._slow = self._mark(self._slow)
-        self._judge(now_s)
+            reason = self.mark(outcome)
+            if reason:
+                self.open(now_s, reason)
+
+    def mark(self, outcome: Outcome) -> str:
+        """Count a failure or a slow call in a window that does not forget by time.
+
+        Returns:
+            Why the circuit has to open now; nothing if it has not.
+        """
+        circuit = self.circuit
+        counts = circuit.tally or circuit.counts
+        if circuit.era is not self:
+            counts.late += 1
+            return ""
+        self.calls += 1
+        if outcome is _FAILURE:
+            counts.failures += 1
+            marks = self._failures
+            if marks is None:
+                marks = self._failures = deque()
+        else:
+            counts.slow += 1
+            marks = self._slow
+            if marks is None:
+                marks = self._slow = deque()
+        marks.append(self.calls)
+        return self._verdict(circuit.config)
 
     def open(self, now_s: float, reason: str) -> None:
         """End this era; how long it lasted tells whether the illness is a new one."""
@@ -195,37 +218,35 @@ class Closed:
             self.leases = None
             self.circuit.ramp_ended()
 
-    def _mark(self, marks: deque[int] | None) -> deque[int]:
-        marks = deque() if marks is None else marks
-        marks.append(self.calls)
-        return marks
-
-    def _judge(self, now_s: float) -> None:
-        """Open if a rate has reached its limit."""
-        config = self.circuit.config
-        self._forget(now_s)
-        size = self._size()
-        if size < config.minimum_calls:
-            return
-        for what, marks, limit in (
-            ("failure rate", self._failures, config.failure_rate),
-            ("slow-call rate", self._slow, config.slow_call_rate),
-        ):
+    def _verdict(self, config: CircuitConfig) -> str:
+        """Drop what has left the window, and find a rate that has reached its limit."""
+        size = calls = self.calls
+        if self._times_s is not None:
+            size = len(self._times_s)
+        elif size > config.window_calls:
+            size = config.window_calls
+        oldest = calls - size
+        decides = size >= config.minimum_calls
+        failures, slow = self._failures, self._slow
+        if failures:
+            while failures and failures[0] <= oldest:
+                failures.popleft()
             # Divided, not multiplied: 3 / 30 is the 0.1 of the configuration, 0.1 * 30 exceeds 3.
-            if marks and len(marks) / size >= limit:
-                self.open(now_s, f"{what} {len(marks) / size:.0%} of the last {size} calls")
-                return
+            if decides and len(failures) / size >= config.failure_rate:
+                return f"failure rate {len(failures) / size:.0%} of the last {size} calls"
+        if slow:
+            while slow and slow[0] <= oldest:
+                slow.popleft()
+            if decides and len(slow) / size >= config.slow_call_rate:
+                return f"slow-call rate {len(slow) / size:.0%} of the last {size} calls"
+        return ""
 
-    def _forget(self, now_s: float) -> None:
-        """Drop what has left the window."""
+    def _forget_times(self, now_s: float) -> None:
         times_s, window_s = self._times_s, self.circuit.config.window_s
-        if times_s is not None and window_s is not None:
-            while times_s and times_s[0] <= now_s - window_s:
-                times_s.popleft()
-        oldest = self.calls - self._size()
-        for marks in (self._failures, self._slow):
-            while marks and marks[0] <= oldest:
-                marks.popleft()
+        assert times_s is not None
+        assert window_s is not None
+        while times_s and times_s[0] <= now_s - window_s:
+            times_s.popleft()
 
     def _size(self) -> int:
         """Count the calls in the window."""
@@ -239,27 +260,32 @@ class Closed:
 
 
 class Open:
-    """Calls are refused until the time is over."""
+    """Calls are refused until the time is over.
 
-    __slots__ = ("_circuit", "_until_s")
+    Attributes:
+        until_s: when that is.
+    """
+
+    __slots__ = ("_circuit", "until_s")
 
     state: ClassVar[State] = State.OPEN
     calls: ClassVar[int] = 0
 
     def __init__(self, circuit: Host, until_s: float) -> None:
         self._circuit = circuit
-        self._until_s = until_s
+        self.until_s = until_s
 
     def acquire(self, now_s: float) -> Pass | None:
         """Refuse, or start a trial when the time is over."""
-        if now_s < self._until_s:
+        if now_s < self.until_s:
             return None
         self._circuit.half_open(now_s)
         return self._circuit.era.acquire(now_s)
 
     def retry_after_s(self, now_s: float) -> float:
         """Tell when the trial may start."""
-        return max(self._until_s - now_s, 0.0)
+        wait_s = self.until_s - now_s
+        return max(0.0, wait_s)
 
     def rate(self, of: str) -> None:
         """There is no window."""
@@ -377,6 +403,13 @@ class Disabled:
         """Count successes, as callers who take the short way do."""
         if outcome is Outcome.SUCCESS:
             self.calls += 1
+
+    def mark(self, outcome: Outcome) -> str:
+        """Forget it; there is no reason to open."""
+        return ""
+
+    def open(self, now_s: float, reason: str) -> None:
+        """There never is a reason."""
 
     def retry_after_s(self, now_s: float) -> float:
         """No time."""

@@ -36,7 +36,7 @@ from .casefile import CaseFile, Stage
 from .desk import Desk
 from .effects import Effect, Publish
 from .playbook import Attempt
-from .policy import ActionFacts
+from .policy import ActionFacts, Denied
 from .records import IncidentRecord, IntentRecord
 from .treatment import (
     NOTIFY,
@@ -52,7 +52,7 @@ from .triage import Attribute, Blame, Treat
 from .verify import condition_of
 
 _OWN = "the evidence speaks of it alone"
-_UNPROVEN = "nothing is in alarm, but it is not proven well either"
+_UNPROVEN = "it is not seen to be sick, but not proven well either"
 
 
 class Incident(CaseFile):
@@ -143,6 +143,7 @@ class Incident(CaseFile):
         """Plug-ins have answered, or had their time."""
         if self.stage is not Stage.CONSULTING:
             return []
+        self._asks = 0
         action = self.treatment.action
         veto = self.treatment.hear(advice)
         return self._go_on(f"{action} was vetoed: {veto}" if veto else self._reason, now_s)
@@ -200,7 +201,7 @@ class Incident(CaseFile):
             case "retry", Stage.WAITING:
                 return self._go_on("the wait is over", now_s)
             case "consult", Stage.CONSULTING:
-                return self.on_advice((), now_s)
+                return self._consult_again(now_s)
             case "action", Stage.RECOVERING:
                 return self._ask_for_action(now_s)
             case "verify", Stage.VERIFYING:
@@ -252,7 +253,7 @@ class Incident(CaseFile):
 
     def _object(self, now_s: float) -> list[Effect]:
         """What is to be done instead of a next step; nothing when the step is right."""
-        if not self.scores:
+        if not self.scores or self.status is not Status.SICK:
             return self._await_proof(now_s)
         match self._blame(waited=True):
             case Attribute(cause, reason):
@@ -260,7 +261,7 @@ class Incident(CaseFile):
         return []
 
     def _await_proof(self, now_s: float) -> list[Effect]:
-        """Nothing is in alarm and nothing is proven: no reason to act, and none to close."""
+        """Neither sick as far as one sees nor proven well: no reason to act, and none to close."""
         if escalated := self._too_long(_UNPROVEN, now_s):
             return escalated
         later_s = now_s + self.care.verify.window_s
@@ -281,24 +282,30 @@ class Incident(CaseFile):
                 return self._consult(action, now_s)
             case AskPerson(action, why):
                 return self._request_approval(action, why, now_s)
-            case Hold(action, why, retry_s):
-                return self._hold(action, why, retry_s, now_s)
+            case Hold(action, denied):
+                return self._hold(action, denied, now_s)
             case OnlyWatch(action):
                 return self._go(Stage.OBSERVED, f"{reason}; would run {action}", now_s)
         return self._escalate(f"{reason}; {move.reason}", now_s)
 
-    def _hold(self, action: ActionFacts, why: str, retry_s: float, now_s: float) -> list[Effect]:
-        reason = f"{action.name} must wait: {why}"
+    def _hold(self, action: ActionFacts, denied: Denied, now_s: float) -> list[Effect]:
+        reason = f"{action.name} must wait: {denied.reason}"
+        if denied.wanted:
+            self._held_since_s = None
+            return self._wait(reason, denied.retry_s, now_s)
+        retry_s = min(denied.retry_s, self._patient_until_s(now_s))
         return self._too_long(reason, now_s) or self._wait(reason, retry_s, now_s)
 
     def _too_long(self, why: str, now_s: float) -> list[Effect]:
         """Hand over to a person when nothing could be done for too long; else nothing."""
+        if now_s < self._patient_until_s(now_s):
+            return []
+        return self._escalate(f"held back for {self.care.incident.held_s:.0f} s: {why}", now_s)
+
+    def _patient_until_s(self, now_s: float) -> float:
         if self._held_since_s is None:
             self._held_since_s = now_s
-        held_s = now_s - self._held_since_s
-        if held_s < self.care.incident.held_s:
-            return []
-        return self._escalate(f"held back for {held_s:.0f} s: {why}", now_s)
+        return self._held_since_s + self.care.incident.held_s
 
     def _wait(self, reason: str, until_s: float, now_s: float) -> list[Effect]:
         if self._waits_for == reason:  # Still the same wait: a line per second would be noise.
@@ -316,8 +323,18 @@ class Incident(CaseFile):
 
     def _consult(self, action: ActionFacts, now_s: float) -> list[Effect]:
         effects = self._leave(Stage.CONSULTING)  # Too short a stage to be worth a record.
-        due_s = now_s + self.care.incident.consult_s
-        return [*effects, self._timer("consult", due_s), self._propose(action.name, due_s)]
+        consult_s = self.care.incident.consult_s
+        due_s = now_s + consult_s
+        # The timer is for the case that whoever asks them does not live to hear the answers.
+        timer = self._timer("consult", due_s + consult_s)
+        return [*effects, timer, self._propose(action.name, due_s)]
+
+    def _consult_again(self, now_s: float) -> list[Effect]:
+        """Nobody told what the plug-ins said, and it may have been a veto: ask them again."""
+        self._asks += 1
+        if self._asks > self.care.incident.asks:
+            return self.on_advice((), now_s)
+        return self._consult(self._facts(), now_s)
 
     def _launch(self, action: ActionFacts, now_s: float) -> list[Effect]:
         self._intent = f"{self.name}.{self.treatment.start(self.scores)}"

@@ -121,10 +121,12 @@ class Denied(Struct, frozen=True):
     Attributes:
         reason: which rule, with its numbers.
         retry_s: loop time when asking again makes sense; infinite when it never does.
+        wanted: whether a person wants it so, and therefore need not be told.
     """
 
     reason: str
     retry_s: float = math.inf
+    wanted: bool = False
 
 
 Ruling = Permit | NeedsApproval | Denied
@@ -227,7 +229,7 @@ class Policy:
         if pause is None:
             return None
         reason = f": {pause.reason}" if pause.reason else ""
-        return Denied(f"{pause.target} is paused by {pause.who}{reason}", pause.end_s)
+        return Denied(f"{pause.target} is paused by {pause.who}{reason}", pause.end_s, wanted=True)
 
     def _too_often(self, target: str, now_s: float) -> Denied | None:
         config = self.config

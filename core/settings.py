@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 from msgspec import Meta, Struct
 
@@ -27,6 +27,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             value = getattr(self, field)
             if value is not None:
                 _check(f"{type(self).__name__}.{field}", value, bounds)
+        for field, choices in _choices(type(self)):
+            if getattr(self, field) not in choices:
+                raise ConfigError(
+                    f"{type(self).__name__}.{field}={getattr(self, field)!r} must be one of "
+                    f"{', '.join(map(repr, choices))}"
+                )
 
 
 def _check(field: str, value: object, bounds: Meta) -> None:
@@ -49,6 +55,14 @@ def _bounds(settings: type[Settings]) -> tuple[tuple[str, Meta], ...]:
     hints = get_type_hints(settings, include_extras=True)
     found = ((name, _meta(hint)) for name, hint in hints.items())
     return tuple((name, meta) for name, meta in found if meta is not None)
+
+
+@cache
+def _choices(settings: type[Settings]) -> tuple[tuple[str, tuple[object, ...]], ...]:
+    hints = get_type_hints(settings)
+    return tuple(
+        (name, get_args(hint)) for name, hint in hints.items() if get_origin(hint) is Literal
+    )
 
 
 def _meta(hint: Any) -> Meta | None:

@@ -21,6 +21,8 @@ from .triage import TriageConfig
 from .verify import Conclusion, Condition, VerifyConfig, conclude, condition_of
 
 NOTIFY = "notify"  # The action that tells a person; it treats nothing.
+# What is run beside the plan and leaves the target itself untouched.
+ASIDE = ("isolate", "release", NOTIFY)
 
 
 class IncidentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,8 +85,7 @@ class Hold(Struct, frozen=True):
     """Policy objects for now; ask again at ``retry_s``."""
 
     action: ActionFacts
-    reason: str
-    retry_s: float
+    denied: Denied
 
 
 class OnlyWatch(Struct, frozen=True):
@@ -158,8 +159,8 @@ class Treatment:
                 continue
             self.action = name
             match ruling:
-                case Denied(reason, retry_s):
-                    return Hold(facts, reason, retry_s)
+                case Denied():
+                    return Hold(facts, ruling)
                 case NeedsApproval(reason) if name not in self._approved:
                     return AskPerson(facts, reason)
             return Run(facts) if self._consulted else AskPlugins(facts)

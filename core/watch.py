@@ -2,7 +2,8 @@ r"""The health of one target, from what its probes see.
 
 A target is *sick* while any metric is in alarm, *suspect* while a metric still owes good samples,
 *unknown* when a probe has been silent for too long, else *healthy*. No data is neither up nor
-down: a silent target is never treated for being silent.
+down: a silent target is never treated for being silent, and an alarm whose probe has fallen silent,
+or has not looked since the target was acted on, says nothing of the present.
 
     healthy --bad sample--> suspect --enough of them--> sick --good ones in a row--> healthy
        \----------- silence -----------> unknown --first sample--> (as the samples say)
@@ -61,6 +62,7 @@ class TargetWatch:
         "_detectors",
         "_due_s",
         "_excused_until_s",
+        "_probe_of",
         "_silent_after_s",
         "_unheard",
         "config",
@@ -78,6 +80,7 @@ class TargetWatch:
         self._silent_after_s = dict(silent_after_s)
         self._due_s = dict.fromkeys(silent_after_s, math.inf)
         self._unheard = dict.fromkeys(silent_after_s)
+        self._probe_of: dict[str, str] = {}
         self._detail = ""
         self._excused_until_s = -math.inf
         self._acted_on = False
@@ -102,6 +105,7 @@ class TargetWatch:
             detector = self._detector(metric)
             if detector is None or metric in implied:
                 continue
+            self._probe_of[metric] = probe
             if self._is_excused(detector, value, now_s):
                 detector.ask_for_proof()
                 continue
@@ -223,10 +227,12 @@ class TargetWatch:
         return events
 
     def _judge(self, now_s: float) -> tuple[Status, str]:
-        alarmed = [name for name, each in self._detectors.items() if each and each.alarmed]
-        if alarmed:
-            return Status.SICK, f"{', '.join(alarmed)} out of bounds"
         silent = [probe for probe, due_s in self._due_s.items() if now_s >= due_s]
+        alarmed = [name for name, each in self._detectors.items() if each and each.alarmed]
+        dated = {*silent, *self._unheard}
+        sick = [name for name in alarmed if self._probe_of[name] not in dated]
+        if sick:
+            return Status.SICK, f"{', '.join(sick)} out of bounds"
         if silent:
             return Status.UNKNOWN, f"no data from probe {', '.join(silent)}"
         if self._unheard:

@@ -59,7 +59,7 @@ def demo(
             show_of, duration_s=duration_s, seed=seed, keep=keep, program=program
         )
     except asyncio.CancelledError:
-        out.note("the demo was stopped; nothing of it is left")
+        out.note("the demo was stopped; none of its services is left")
         return _INTERRUPTED
     if out.is_text:
         from rich.console import Console

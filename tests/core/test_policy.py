@@ -76,8 +76,8 @@ class TestPauses:
         policy.pause(Pause(target="a", start_s=90.0, end_s=200.0, who="ada", reason="upgrade"))
         policy.pause(Pause(target="*", start_s=90.0, end_s=150.0, who="bob"))
 
-        assert ruling(policy, "a") == Denied("a is paused by ada: upgrade", 200.0)
-        assert ruling(policy, "b") == Denied("* is paused by bob", 150.0)
+        assert ruling(policy, "a") == Denied("a is paused by ada: upgrade", 200.0, wanted=True)
+        assert ruling(policy, "b") == Denied("* is paused by bob", 150.0, wanted=True)
         assert ruling(policy, "b", now_s=150.0) == Permit()
         assert policy.pauses == [
             Pause(target="a", start_s=90.0, end_s=200.0, who="ada", reason="upgrade")

@@ -3,6 +3,7 @@ from typing import Annotated, Any
 
 import msgspec
 import pytest
+from mendel.core.circuit import CircuitConfig
 from mendel.core.settings import Settings
 from mendel.errors import ConfigError
 from msgspec import Meta
@@ -45,3 +46,8 @@ def test_settings_at_their_bounds_and_optional_ones_that_are_absent_are_fine() -
 def test_a_file_with_an_unknown_field_is_refused() -> None:
     with pytest.raises(msgspec.ValidationError, match="evry"):
         msgspec.convert({"evry": 1}, Bounded)
+
+
+def test_a_word_that_is_not_among_the_choices_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"mode='off' must be one of 'active', 'shadow'"):
+        CircuitConfig(mode="off")  # type: ignore[arg-type]

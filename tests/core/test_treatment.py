@@ -44,7 +44,9 @@ def test_policy_is_asked_again_before_it_runs() -> None:
     move(treatment)
     treatment.hear([])
 
-    assert move(treatment, Denied("too many", 20.0)) == Hold(facts("restart"), "too many", 20.0)
+    assert move(treatment, Denied("too many", 20.0)) == Hold(
+        facts("restart"), Denied("too many", 20.0)
+    )
     assert move(treatment, NeedsApproval("why")) == AskPerson(facts("restart"), "why")
     treatment.approve()
     assert move(treatment, NeedsApproval("why")) == Run(facts("restart"))

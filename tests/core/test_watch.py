@@ -162,11 +162,15 @@ class TestSilence:
         assert isinstance(changed, HealthChanged)
         assert changed.reason == "no data from probe heartbeat"
 
-    def test_an_alarm_that_stands_is_known_through_silence(self) -> None:
+    def test_an_alarm_whose_probe_falls_silent_says_nothing_of_the_present(self) -> None:
         watch = a_healthy_watch()
         watch.on_sample("http", GONE, "", 5.0)
 
-        assert (watch.on_sweep(100.0), watch.status) == ([], SICK)
+        watch.on_sweep(100.0)
+        unknown = watch.status
+        watch.on_sample("http", GONE, "", 101.0)
+
+        assert (unknown, watch.status) == (Status.UNKNOWN, SICK)
 
 
 class TestActions:

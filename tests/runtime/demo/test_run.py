@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -31,15 +33,15 @@ SEED = 5
 class Run:
     """One run of the command, as a user of a shell starts it."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, stderr: int = subprocess.PIPE) -> None:
         self.folder = folder
         program = "import sys; from mendel.runtime.cli import main; sys.exit(main())"
         command = (sys.executable, "-c", program, "demo", "--seed", str(SEED), *arguments)
         self.process = subprocess.Popen(
             command,
-            env={**os.environ, "TMPDIR": str(folder)},
+            env={**os.environ, "TMPDIR": str(folder), "TERM": "xterm"},
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=stderr,
             text=True,
         )
         self.told: list[str] = []
@@ -58,7 +60,7 @@ class Run:
 
     def end(self) -> str:
         out, err = self.process.communicate(timeout=30.0)
-        self.told += err.splitlines(keepends=True)
+        self.told += (err or "").splitlines(keepends=True)
         return out
 
     def left_over(self) -> list[str]:
@@ -73,6 +75,16 @@ def started(tmp_path: Path) -> Iterator[list[Run]]:
     for run in runs:
         run.process.kill()
         run.process.communicate()
+
+
+def read_to_end(terminal: int) -> str:
+    """Everything that is drawn on a terminal until nobody has it open any more."""
+    drawn = b""
+    with contextlib.suppress(OSError):  # That is how a terminal says that it was closed.
+        while part := os.read(terminal, 65_536):
+            drawn += part
+    os.close(terminal)
+    return drawn.decode()
 
 
 def a_run(started: list[Run], folder: Path, *arguments: str) -> Run:
@@ -116,19 +128,25 @@ class TestDemo:
         assert (score["false_alarms"], score["unneeded_actions"]) == (0, 0)
         assert score["availability"] > 0.5
 
-    def test_a_short_one_ends_with_a_table_and_commands_that_work_on_what_is_kept(
+    def test_on_a_terminal_it_is_a_picture_with_a_table_at_its_end(
         self, started: list[Run], tmp_path: Path
     ) -> None:
-        run = a_run(started, tmp_path, "--headless", "--duration", "5", "--keep")
-        run.until_told("faults that fit into 5 s: 0")
+        ours, theirs = os.openpty()
+        run = Run(tmp_path, "--duration", "5", "--keep", stderr=theirs)
+        started.append(run)
+        os.close(theirs)
 
-        told = run.end()
+        with ThreadPoolExecutor(1) as pool:
+            drawn = pool.submit(read_to_end, ours)
+            table = run.end()
 
-        assert run.process.returncode == 0, "".join(run.told)
+        assert run.process.returncode == 0, drawn.result()
+        assert "● healthy" in drawn.result()
+        assert "faults that fit into 5 s: 0" in drawn.result()
         (kept,) = run.left_over()
         folder = tmp_path / kept
-        assert "0 faults: 0 detected, 0 healed" in told
-        assert [line.split(maxsplit=1)[1] for line in told.splitlines()[-3:]] == [
+        assert "0 faults: 0 detected, 0 healed" in table
+        assert [line.split(maxsplit=1)[1] for line in table.splitlines()[-3:]] == [
             f"incidents list --state {folder}",
             f"incidents explain 1-1 --state {folder}",
             f"check {folder}/mendel.toml --show",
@@ -149,7 +167,7 @@ class TestEnd:
 
         assert run.end() == ""
         assert run.process.returncode == 130
-        assert run.told[-1] == "the demo was stopped; nothing of it is left\n"
+        assert run.told[-1] == "the demo was stopped; none of its services is left\n"
         assert len(children) >= 5
         assert psutil.wait_procs(children, timeout=0)[1] == []
         assert run.left_over() == []
