@@ -9,22 +9,19 @@ taken up by the next. A release that fails is tried again: nobody else would eve
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Annotated
 
 from msgspec import Meta
 
-from ..bus.messages import CircuitChanged, IsolateTarget, ReleaseTarget, RunAction
-from ..core.circuit import Circuit, CircuitConfig
+from ..bus.messages import IsolateTarget, ReleaseTarget, RunAction
 from ..core.effects import CancelTimer, StartTimer
 from .agent import Agent, AgentConfig, on
 from .execution import Execution
 from .ports import World
+from .switchboard import Isolation, Switchboard, Wish
 from .timers import Timer
 
 _log = logging.getLogger(__name__)
-
-Wish = IsolateTarget | ReleaseTarget
 
 
 class BreakerConfig(AgentConfig, frozen=True, kw_only=True):
@@ -40,70 +37,13 @@ class BreakerConfig(AgentConfig, frozen=True, kw_only=True):
     retry_s: Annotated[float, Meta(gt=0)] = 1.0
 
 
-class Isolation:
-    """What is wished and what is done for one target.
-
-    Args:
-        wish: the first command.
-
-    Attributes:
-        wish: the newest command.
-        doing: the command that is being carried out, or was last.
-        done: the command that was carried out last, or ``None``.
-        execution: the action under way for it, if any.
-        count: how many actions were run for it, part of their intents' names.
-        failures: how often the present wish has failed.
-    """
-
-    __slots__ = ("count", "doing", "done", "execution", "failures", "wish")
-
-    def __init__(self, wish: Wish) -> None:
-        self.wish = wish
-        self.doing = wish
-        self.done: Wish | None = None
-        self.execution: Execution | None = None
-        self.count = 0
-        self.failures = 0
-
-
-class Switchboard:
-    """Circuits and isolations of all targets; it outlives the agent.
-
-    Args:
-        now_s: loop time.
-        on_change: told of each transition of a circuit.
-
-    Attributes:
-        circuits: by target; made when first needed.
-        isolations: what is wished and done, by target.
-    """
-
-    def __init__(self, now_s: float, on_change: Callable[[CircuitChanged], object]) -> None:
-        self.circuits: dict[str, Circuit] = {}
-        self.isolations: dict[str, Isolation] = {}
-        self._now_s = now_s
-        self._on_change = on_change
-
-    def circuit_of(self, target: str) -> Circuit:
-        """The circuit of a target."""
-        if target not in self.circuits:
-            circuit = Circuit(target, CircuitConfig(), self._now_s, on_change=self._on_change)
-            self.circuits[target] = circuit
-        return self.circuits[target]
-
-    def state_of(self, target: str) -> str:
-        """State of the circuit of a target; empty when it has none."""
-        circuit = self.circuits.get(target)
-        return circuit.state if circuit is not None else ""
-
-
 class Breaker(Agent[BreakerConfig]):
     """Isolate and release targets.
 
     Args:
         config: its settings.
         world: where ``isolate`` and ``release`` actions are.
-        board: circuits and isolations.
+        board: what is kept away from whom.
     """
 
     Config = BreakerConfig
@@ -123,13 +63,13 @@ class Breaker(Agent[BreakerConfig]):
     @on(IsolateTarget)
     async def isolate(self, wish: IsolateTarget) -> None:
         """Refuse guarded calls at once, and keep other calls away as the world knows how to."""
-        self._board.circuit_of(wish.target).force_open(self.now_s, wish.reason)
+        self._board.isolate(wish.target, wish.reason)
         await self._want(wish)
 
     @on(ReleaseTarget)
     async def release(self, wish: ReleaseTarget) -> None:
         """Let calls in again; a trial shows how guarded ones go."""
-        self._board.circuit_of(wish.target).release(self.now_s, wish.reason)
+        self._board.release(wish.target, wish.reason)
         await self._want(wish)
 
     async def on_timer(self, timer: Timer) -> None:

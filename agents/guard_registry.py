@@ -19,6 +19,7 @@ GUARDS_MAX = 10_000
 
 _guards: dict[str, Guard] = {}
 _declared: dict[str, GuardConfig] = {}
+_made: list[Callable[[Guard], None]] = []
 
 
 def guard(
@@ -63,7 +64,10 @@ def guard(
         if known is None:
             made = Guard(target, config or GuardConfig(), rules=rules, fallback=fallback)
             _register(made, config or GuardConfig())
-            return made
+    if known is None:
+        for listener in tuple(_made):
+            listener(made)
+        return made
     if config not in (None, _declared[target]) or known.rules != rules:
         raise ConfigError(f"guard {target!r} has already been made with other settings")
     return known
@@ -72,6 +76,12 @@ def guard(
 def guards() -> Mapping[str, Guard]:
     """All guards of the program by target; a view that follows what is made later."""
     return MappingProxyType(_guards)
+
+
+def on_made(listener: Callable[[Guard], None]) -> Callable[[], None]:
+    """Call back with each guard that is made from now on; returns what ends that."""
+    _made.append(listener)
+    return lambda: _made.remove(listener)
 
 
 def forget(target: str) -> None:

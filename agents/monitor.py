@@ -31,9 +31,10 @@ from ..bus.messages import (
 from ..core.effects import Publish, Record, StartTimer
 from ..core.records import WindowRecord
 from ..core.treatment import ASIDE
-from ..core.watch import TargetWatch
+from ..core.watch import CALLS, TargetWatch
 from ..core.windows import Rows
 from .agent import Agent, AgentConfig, on
+from .call_feed import CallFeed
 from .ports import Probe, Sample, World
 from .timers import Timer
 
@@ -106,6 +107,7 @@ class Monitor(Agent[MonitorConfig]):
         self._waiting: deque[_Look] = deque()
         self._under_way = 0
         self._asked: dict[str, list[_Look]] = {}
+        self._calls = CallFeed()
         self._wake: asyncio.Future[None] | None = None
 
     async def on_start(self) -> None:
@@ -297,11 +299,22 @@ class Monitor(Agent[MonitorConfig]):
     # --- silence ------------------------------------------------------------------------------
 
     async def on_timer(self, timer: Timer) -> None:
-        """Look for probes that have fallen silent."""
+        """Look for probes that have fallen silent, and at the calls that were made meanwhile."""
         now_s = self.now_s
         for chart in self._charts.values():
             await self._tell(chart.watch.on_sweep(now_s))
+        for target, metrics in self._calls.read():
+            await self._learn_from_calls(target, metrics)
         await self._sweep_later()
+
+    async def _learn_from_calls(self, target: str, metrics: dict[str, float] | None) -> None:
+        chart, now_s = self._charts.get(target), self.now_s
+        if chart is None:
+            return
+        if metrics is not None:
+            chart.rows.add(now_s, metrics)
+            await self.publish(Reading(target=target, metrics=metrics, taken_s=now_s, detail=CALLS))
+        await self._tell(chart.watch.on_calls(metrics, now_s))
 
     async def _sweep_later(self) -> None:
         await self.perform([StartTimer("sweep", "", self.now_s + self.config.sweep_s)])

@@ -101,6 +101,7 @@ DEFAULT_THRESHOLDS: dict[str, Threshold] = {
     "reachable": Threshold(below=0.5, samples=2, of=3, clear=2, own=True),
     "answered": Threshold(below=0.5, samples=2, of=3, clear=2),
     "ok": Threshold(below=0.5, samples=3, of=5, clear=3),
+    "call_failure_rate": Threshold(above=0.5, samples=2, of=3, clear=2),
 }
 
 

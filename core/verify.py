@@ -33,7 +33,14 @@ class VerifyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 # How grave it is that a metric is in alarm. A process that is gone says more than one that cannot
 # be reached, that more than one that does not answer; what a component measures of itself is
 # comparable by score only.
-_GRAVITY = {"alive": 4, "stopped": 3, "reachable": 3, "answered": 2, "ok": 1}
+_GRAVITY = {
+    "alive": 4,
+    "stopped": 3,
+    "reachable": 3,
+    "answered": 2,
+    "ok": 1,
+    "call_failure_rate": 1,
+}
 
 
 class Condition(Struct, frozen=True, order=True):

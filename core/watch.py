@@ -29,6 +29,10 @@ from .detect import DEFAULT_THRESHOLDS, Threshold, ThresholdDetector, Verdict
 _IMPLIED_BY = {"reachable": ("answered", "ok"), "answered": ("ok",)}
 
 
+# What guarded calls are called where probes have names.
+CALLS = "calls"
+
+
 class WatchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a target is watched.
 
@@ -96,10 +100,34 @@ class TargetWatch:
             detail: what a person should know of them.
             now_s: when they were taken.
         """
-        events: list[Message] = []
         self._due_s[probe] = now_s + self._silent_after_s.get(probe, self.config.silent_s)
         self._unheard.pop(probe, None)
         self._detail = detail
+        return self._with_status(self._take(probe, metrics, now_s), now_s)
+
+    def on_calls(self, metrics: Mapping[str, float] | None, now_s: float) -> list[Message]:
+        """Take what guarded calls to the target showed since the last time.
+
+        Unlike a probe, callers owe nobody a call: their silence says nothing, not even that what
+        they showed before is still true.
+
+        Args:
+            metrics: values by name, units as suffixes; ``None`` when there were no calls.
+            now_s: loop time.
+        """
+        self._detail = "guarded calls"
+        if metrics is not None:
+            return self._with_status(self._take(CALLS, metrics, now_s), now_s)
+        events: list[Message] = []
+        for metric in [name for name, probe in self._probe_of.items() if probe == CALLS]:
+            detector = self._detectors.pop(metric, None)
+            if detector is not None and detector.alarmed:
+                cleared = AnomalyCleared(target=self.target, metric=metric, cleared_s=now_s)
+                events.append(cleared)
+        return self._with_status(events, now_s)
+
+    def _take(self, probe: str, metrics: Mapping[str, float], now_s: float) -> list[Message]:
+        events: list[Message] = []
         implied = _implied(metrics)
         for metric, value in metrics.items():
             detector = self._detector(metric)
@@ -115,7 +143,7 @@ class TargetWatch:
             elif verdict is Verdict.CLEARED:
                 cleared = AnomalyCleared(target=self.target, metric=metric, cleared_s=now_s)
                 events.append(cleared)
-        return self._with_status(events, now_s)
+        return events
 
     def on_sweep(self, now_s: float) -> list[Message]:
         """Look for probes that have fallen silent."""

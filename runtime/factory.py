@@ -6,15 +6,14 @@ lives: the casebook, the charts, the switchboard and the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct, structs
 
-from ..agents.breaker import Switchboard
 from ..agents.monitor import Chart
 from ..agents.ports import Action, Journal, Probe, World
 from ..agents.recovery import Ledger
-from ..bus.messages import CircuitChanged
+from ..agents.switchboard import Switchboard
 from ..core.casebook import Casebook
 from ..core.playbook import plan_of
 from ..core.policy import ActionFacts, Policy
@@ -35,7 +34,7 @@ class Parts(Struct, frozen=True):
         casebook: every decision.
         policy: what may be done; the casebook asks it.
         charts: what is known of each target.
-        board: circuits and isolations.
+        board: what is isolated, and the guards of the program.
         ledger: actions that are under way or done.
     """
 
@@ -52,8 +51,6 @@ def build(
     journal: Journal,
     *,
     run: int,
-    now_s: float,
-    on_circuit: Callable[[CircuitChanged], object],
 ) -> Parts:
     """Make the parts of a system.
 
@@ -62,8 +59,6 @@ def build(
         world: what it heals; its components need not be in the configuration.
         journal: what an earlier run left behind.
         run: number of this run, first part of every incident's name.
-        now_s: loop time.
-        on_circuit: told of each transition of a circuit.
     """
     specs = {spec.name: spec for spec in config.components}
     topology = Topology(world.components)
@@ -90,7 +85,7 @@ def build(
         casebook=casebook,
         policy=policy,
         charts=_charts(config, specs, world),
-        board=Switchboard(now_s, on_circuit),
+        board=Switchboard(),
         ledger=Ledger(journal.unfinished_intents()),
     )
 

@@ -122,6 +122,7 @@ class System:
                 self._supervision.cancel()
                 await asyncio.wait({self._supervision})
         finally:
+            self.parts.board.disconnect()
             try:
                 await self.world.__aexit__(None, None, None)
             finally:
@@ -142,9 +143,8 @@ class System:
             self.world,
             self.journal,
             run=self._run,
-            now_s=now_s,
-            on_circuit=self.bus.publish,
         )
+        self.parts.board.connect(self._publish)
         for pause in self._pauses:
             self.parts.policy.pause(pause)
         self._excuse_booting(now_s)
@@ -236,6 +236,9 @@ class System:
         message = _as_message(event)
         level = logging.WARNING if isinstance(event, Crashed) else logging.DEBUG
         _log.log(level, "%s", message, exc_info=getattr(event, "exception", None))
+        self._publish(message)
+
+    def _publish(self, message: Message) -> None:
         try:
             self.bus.publish(message)
         except BusClosed:

@@ -264,3 +264,43 @@ class TestReconfiguring:
 
         assert events == [AnomalyCleared(target="cart", metric="load", cleared_s=2.0)]
         assert statuses(watch, {"load": 9.0}, from_s=3.0) == [HEALTHY]
+
+
+class TestGuardedCalls:
+    BAD, GOOD = {"calls": 20.0, "call_failure_rate": 0.9}, {"calls": 20.0, "call_failure_rate": 0.1}
+
+    def test_failing_calls_make_a_target_sick_and_good_ones_well_again(self) -> None:
+        watch = a_healthy_watch()
+
+        found = []
+        for number, metrics in enumerate([self.BAD, self.BAD, self.GOOD, self.GOOD]):
+            watch.on_calls(metrics, 1.0 + number)
+            found.append(watch.status)
+
+        assert found == [SUSPECT, SICK, SICK, HEALTHY]
+
+    def test_no_calls_say_nothing_so_the_alarm_of_earlier_ones_is_over(self) -> None:
+        watch = a_healthy_watch()
+        watch.on_calls(self.BAD, 1.0)
+        watch.on_calls(self.BAD, 2.0)
+
+        events = watch.on_calls(None, 3.0)
+
+        assert [type(each) for each in events] == [AnomalyCleared, HealthChanged]
+        assert watch.status is HEALTHY
+        assert watch.on_calls(None, 4.0) == []
+
+    def test_nobody_owes_calls_so_their_absence_is_no_silence(self) -> None:
+        watch = a_healthy_watch()
+        watch.on_calls(self.GOOD, 1.0)
+        watch.on_sample("http", WELL, "", 99.0)
+
+        assert watch.on_sweep(100.0) == []
+
+    def test_a_suspicion_from_calls_ends_with_them(self) -> None:
+        watch = a_healthy_watch()
+        watch.on_calls(self.BAD, 1.0)
+
+        watch.on_calls(None, 2.0)
+
+        assert watch.status is HEALTHY

@@ -1,0 +1,106 @@
+"""Who is kept away from whom: what the Breaker knows between two of its lives.
+
+Guards belong to the program, which may make them before the runtime starts, while it runs, or
+never. The switchboard opens the one of an isolated target, whenever it comes to be, and closes none
+that it did not open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ..bus.messages import CircuitChanged, IsolateTarget, ReleaseTarget
+from .execution import Execution
+from .guard import Guard
+from .guard_events import listen
+from .guard_registry import guards, on_made
+
+Wish = IsolateTarget | ReleaseTarget
+
+
+class Isolation:
+    """What is wished and what is done for one target.
+
+    Args:
+        wish: the first command.
+
+    Attributes:
+        wish: the newest command.
+        doing: the command that is being carried out, or was last.
+        done: the command that was carried out last, or ``None``.
+        execution: the action under way for it, if any.
+        count: how many actions were run for it, part of their intents' names.
+        failures: how often the present wish has failed.
+    """
+
+    __slots__ = ("count", "doing", "done", "execution", "failures", "wish")
+
+    def __init__(self, wish: Wish) -> None:
+        self.wish = wish
+        self.doing = wish
+        self.done: Wish | None = None
+        self.execution: Execution | None = None
+        self.count = 0
+        self.failures = 0
+
+
+class Switchboard:
+    """The guards of the program, and what is isolated.
+
+    Attributes:
+        isolations: what is wished and done in the world, by target.
+    """
+
+    def __init__(self) -> None:
+        self.isolations: dict[str, Isolation] = {}
+        self._isolated: dict[str, str] = {}  # By target, with the reason.
+        self._disconnect: list[Callable[[], None]] = []
+
+    def connect(self, tell: Callable[[CircuitChanged], object]) -> None:
+        """Begin to watch the guards of the program.
+
+        Args:
+            tell: called in the event loop of the caller with each transition of a circuit, in
+                whichever thread that was made.
+        """
+        loop = asyncio.get_running_loop()
+
+        def hear(change: CircuitChanged) -> None:
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(tell, change)
+
+        self._disconnect = [listen(hear), on_made(self._on_made)]
+
+    def disconnect(self) -> None:
+        """Stop watching, and let calls through again: nobody else would."""
+        for target in list(self._isolated):
+            self.release(target, "mendel stops")
+        for end in self._disconnect:
+            end()
+        self._disconnect = []
+
+    def isolate(self, target: str, reason: str) -> None:
+        """Refuse all guarded calls to a target from now on."""
+        self._isolated[target] = reason
+        guard = guards().get(target)
+        if guard is not None:
+            guard.force_open(reason)
+
+    def release(self, target: str, reason: str) -> None:
+        """Let guarded calls to a target through again; a trial shows how they go."""
+        guard = guards().get(target)
+        if self._isolated.pop(target, None) is not None and guard is not None:
+            guard.release(reason)
+
+    def state_of(self, target: str) -> str:
+        """State of the circuit of a target; of one without a guard only whether it is isolated."""
+        guard = guards().get(target)
+        if guard is not None:
+            return guard.state
+        return "isolated" if target in self._isolated else ""
+
+    def _on_made(self, guard: Guard) -> None:
+        reason = self._isolated.get(guard.target)
+        if reason is not None:
+            guard.force_open(reason)
