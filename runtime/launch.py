@@ -42,17 +42,22 @@ _AUDIT_ROWS = 10_000
 
 @asynccontextmanager
 async def launch(
-    config: str | os.PathLike[str] | Loaded, *, on_stop: Callable[[], None] = lambda: None
+    config: str | os.PathLike[str] | Loaded,
+    *,
+    record: str | os.PathLike[str] | None = None,
+    on_stop: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[System]:
     """Heal what a configuration describes, for as long as the context lasts.
 
     Args:
         config: the file, or what was read from it.
+        record: file to record everything in, or ``None``; see `mendel.scenarios.recorder`.
         on_stop: called when somebody asks the system to stop over its control socket.
 
     Raises:
         ConfigError: the configuration is invalid; nothing was started.
         EnvironmentProblem: the state folder cannot be used.
+        RecordingError: the recording cannot be written.
         StoreError: the store cannot be opened, or another mendel uses it.
 
     Example:
@@ -97,13 +102,19 @@ async def launch(
         yield system
 
 
-async def run(loaded: Loaded, *, on_started: Callable[[System], None] = lambda _: None) -> None:
+async def run(
+    loaded: Loaded,
+    *,
+    record: str | os.PathLike[str] | None = None,
+    on_started: Callable[[System], None] = lambda _: None,
+) -> None:
     """Heal until SIGTERM, SIGINT or a ``stop`` over the control socket.
 
     The first signal stops in order, within two seconds; a second one at once.
 
     Args:
         loaded: the configuration.
+        record: file to record everything in, or ``None``.
         on_started: called once everything runs.
 
     Raises:
@@ -122,7 +133,7 @@ async def run(loaded: Loaded, *, on_started: Callable[[System], None] = lambda _
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     try:
-        async with launch(loaded, on_stop=stop.set) as system:
+        async with launch(loaded, record=record, on_stop=stop.set) as system:
             on_started(system)
             await first(system.wait(), stop.wait())
     finally:

@@ -2,6 +2,7 @@
 
 from .lines import SCHEMA, Annotation, Event, Fault, Header, Label, Record, Row, encode
 from .reader import Damage, Recording
+from .summary import Summary, summarise
 from .writer import RecordingWriter, WriterConfig
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "Recording",
     "RecordingWriter",
     "Row",
+    "Summary",
     "WriterConfig",
     "encode",
+    "summarise",
 ]
