@@ -18,17 +18,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..agents.ports import World
 from ..bus.envelope import Envelope
 from ..bus.messages import Message, StoreDegraded, StoreRecovered
 from ..core.policy import Pause
 from ..errors import BusClosed, EnvironmentProblem, StoreError
+from ..scenarios.recorder import Recorder
+from ..scenarios.recording import SCHEMA, Header, RecordingWriter
 from .config import Loaded, load
 from .control import ControlServer, clear_socket
 from .controls import SystemControls
 from .pauses import announced, left_over
 from .plugins import load_plugins
 from .store import Archive, Store
-from .store.entries import OBSERVED
+from .store.entries import OBSERVED, config_sha256
 from .system import System
 from .world import RealWorld
 
@@ -88,7 +91,10 @@ async def launch(
             problems=problems,
             pauses=pauses,
         )
+        writer = stack.enter_context(_writer(loaded, world, record)) if record else None
         await stack.enter_async_context(system)
+        if writer is not None:  # No agent has had its turn yet, so nothing is missed.
+            await stack.enter_async_context(Recorder(system.bus, writer))
         _keep_audit(system, store)
         controls = SystemControls(
             system,
@@ -139,6 +145,20 @@ async def run(
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+def _writer(loaded: Loaded, world: World, path: str | os.PathLike[str]) -> RecordingWriter:
+    header = Header(
+        schema=SCHEMA,
+        mendel=version("mendel"),
+        source=f"mendel run {loaded.document.name}",
+        components=tuple(world.components),
+        start_s=asyncio.get_running_loop().time(),
+        start_utc=time.time(),
+        seed=loaded.config.runtime.seed,
+        config_sha256=config_sha256(loaded.document.text),
+    )
+    return RecordingWriter(path, header)
 
 
 def _keep_audit(system: System, store: Store) -> None:
