@@ -104,6 +104,7 @@ async def launch(
             on_stop=on_stop,
         )
         voice.speak_to(system)
+        system.tell_problems()
         await stack.enter_async_context(ControlServer(state / SOCKET, controls))
         yield system
 

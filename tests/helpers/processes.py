@@ -130,6 +130,12 @@ class Folder:
         return json.loads(answer.stdout)
 
     @property
+    def pid(self) -> int:
+        """Number of the process of `mendel run`."""
+        assert self.process is not None
+        return self.process.pid
+
+    @property
     def log(self) -> str:
         """What the present `mendel run` has told."""
         return (self.path / f"run-{self.starts}.log").read_text()
