@@ -36,7 +36,7 @@ while True:
 """
 
 
-def eventually(ask: Callable[[], T], *, within_s: float, what: str = "") -> T:
+def eventually(ask: Callable[[], T | None], *, within_s: float, what: str = "") -> T:
     """Ask until the answer is true, and give it back; fails when that takes too long."""
     deadline_s = time.monotonic() + within_s
     while not (answer := ask()):
