@@ -70,7 +70,7 @@ def _adaptive(config: GuardConfig) -> AdaptiveConfig:
     return config.adaptive
 
 
-def make_guard(target: str, config: GuardConfig, *, rules: Rules, fallback: Any) -> Guard:
+def make_guard(target: str, config: GuardConfig, *, rules: Rules, fallback: Any = UNSET) -> Guard:
     """Make the kind of guard that a configuration asks for."""
     kind = Guard if config.adaptive is None else AdaptiveGuard
     return kind(target, config, rules=rules, fallback=fallback)
