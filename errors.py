@@ -125,6 +125,24 @@ class StoreError(MendelError):
     exit_code = 4
 
 
+class RecordingError(MendelError):
+    """A recording cannot be written, or nothing of it can be read.
+
+    What is damaged in part is no error: the reader tells beside what it could read.
+
+    Attributes:
+        path: which file.
+        reason: what is wrong with it.
+    """
+
+    exit_code = 4
+
+    def __init__(self, path: str, reason: str, remedy: str = "") -> None:
+        super().__init__(f"{path}: {reason}" + (f"\n  help: {remedy}" if remedy else ""))
+        self.path = path
+        self.reason = reason
+
+
 class BusError(MendelError):
     """Base of what goes wrong with the delivery of a message."""
 

@@ -40,6 +40,7 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import UNSET, Meta
 
+from ..core.adaptive import AdaptiveConfig
 from ..core.circuit import Circuit, CircuitConfig, CircuitRecord, Outcome, Pass, State
 from ..core.concurrency import AdaptiveLimitConfig
 from ..core.eras import Closed, Disabled
@@ -68,6 +69,7 @@ class GuardConfig(Settings, frozen=True, kw_only=True):
 
     Attributes:
         circuit: when calls are kept away.
+        adaptive: how the circuit follows what is normal, and opens ahead of failure.
         retry: how often a failed call is tried again.
         hedge: when a late call gets a second one.
         timeout_s: how long one attempt may take.
@@ -83,6 +85,7 @@ class GuardConfig(Settings, frozen=True, kw_only=True):
     timeout_s: Annotated[float, Meta(gt=0)] | None = None
     bulkhead: BulkheadConfig | None = None
     limit: AdaptiveLimitConfig | None = None
+    adaptive: AdaptiveConfig | None = None
     rate: RateConfig | None = None
     throttle: ThrottleConfig | None = None
 
@@ -108,6 +111,7 @@ _PARTS: dict[str, type[Settings]] = {
     "hedge": HedgeConfig,
     "bulkhead": BulkheadConfig,
     "limit": AdaptiveLimitConfig,
+    "adaptive": AdaptiveConfig,
     "rate": RateConfig,
     "throttle": ThrottleConfig,
 }
@@ -155,8 +159,8 @@ class Guard:
         rules: Rules = _RULES,
         fallback: Any = UNSET,
     ) -> None:
-        reports_all = rules.is_failed_result is not None or not _INCREMENTS_ARE_ATOMIC
-        kind = _LongWay if reports_all else Circuit
+        all_matter = config.adaptive is not None or rules.is_failed_result is not None
+        kind = _LongWay if all_matter or not _INCREMENTS_ARE_ATOMIC else Circuit
         self.circuit = kind(target, config.circuit, clock.now_s(), draw=_draw, on_change=_announce)
         self.rules = rules
         has_steps = config.has_steps or fallback is not UNSET

@@ -10,6 +10,7 @@ from msgspec import UNSET
 from msgspec.structs import fields
 
 from ..errors import ConfigError
+from .adaptive_guard import make_guard
 from .guard import Guard, GuardConfig
 from .guard_events import lock
 from .guard_rules import Rules
@@ -62,7 +63,7 @@ def guard(
     with lock:
         known = _guards.get(target)
         if known is None:
-            made = Guard(target, config or GuardConfig(), rules=rules, fallback=fallback)
+            made = make_guard(target, config or GuardConfig(), rules=rules, fallback=fallback)
             _register(made, config or GuardConfig())
     if known is None:
         for listener in tuple(_made):

@@ -194,9 +194,11 @@ class Monitor(Agent[MonitorConfig]):
     async def _take(self, look: _Look, sample: Sample) -> None:
         chart, now_s, metrics, detail = look.chart, self.now_s, sample.metrics, sample.detail
         chart.rows.add(now_s, metrics)
-        target = look.probe.target
-        await self.publish(Reading(target=target, metrics=metrics, taken_s=now_s, detail=detail))
-        await self._tell(chart.watch.on_sample(look.probe.name, metrics, detail, now_s))
+        target, probe = look.probe.target, look.probe.name
+        await self.publish(
+            Reading(target=target, metrics=metrics, taken_s=now_s, detail=detail, probe=probe)
+        )
+        await self._tell(chart.watch.on_sample(probe, metrics, detail, now_s))
         await self._done(look)
 
     async def _done(self, look: _Look) -> None:

@@ -81,12 +81,14 @@ class Reading(Message, frozen=True, kw_only=True):
             booleans are 0.0 and 1.0.
         taken_s: when the probe returned.
         detail: what a person should know of it (``HTTP 503``), or empty.
+        probe: name of the probe among those of its target.
     """
 
     target: str
     metrics: dict[str, float]
     taken_s: float
     detail: str = ""
+    probe: str = ""
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):

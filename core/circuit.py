@@ -258,6 +258,7 @@ class Circuit:
         factor = config.open_factor ** min(counts.openings, 64)  # Bound: float overflow.
         jitter = 1.0 + config.open_jitter * (2.0 * self._draw() - 1.0)
         counts.openings += 1
+        counts.opened += 1
         counts.open_s = min(config.open_s * factor, config.open_s_max) * jitter
         self._enter(Open(self, now_s + counts.open_s), now_s, reason)
 

@@ -95,6 +95,7 @@ class Tally:
         shadow_failures: calls that shadow mode let pass although it would have refused them, and
             that failed or were slow: refusing them would have been right.
         shadow_successes: such calls that went well: refusing them would have been wrong.
+        opened: openings in all.
         overdue: permits whose calls did not end in time.
         openings: openings in a row, the base of the open time.
         open_s: how long the newest opening was to last.
@@ -107,6 +108,7 @@ class Tally:
         "neutral",
         "not_permitted",
         "open_s",
+        "opened",
         "openings",
         "overdue",
         "shadow_failures",
@@ -117,7 +119,7 @@ class Tally:
     def __init__(self) -> None:
         self.calls = self.failures = self.slow = self.neutral = self.late = 0
         self.not_permitted = self.shadow_failures = self.shadow_successes = self.overdue = 0
-        self.openings = 0
+        self.openings = self.opened = 0
         self.open_s = 0.0
 
     def count(self, outcome: Outcome) -> None:

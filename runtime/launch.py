@@ -18,17 +18,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..agents.ports import World
 from ..bus.envelope import Envelope
 from ..bus.messages import Message, StoreDegraded, StoreRecovered
 from ..core.policy import Pause
 from ..errors import BusClosed, EnvironmentProblem, StoreError
+from ..scenarios.recorder import Recorder
+from ..scenarios.recording import SCHEMA, Header, RecordingWriter
 from .config import Loaded, load
 from .control import ControlServer, clear_socket
 from .controls import SystemControls
 from .pauses import announced, left_over
 from .plugins import load_plugins
 from .store import Archive, Store
-from .store.entries import OBSERVED
+from .store.entries import OBSERVED, config_sha256
 from .system import System
 from .world import RealWorld
 
@@ -42,17 +45,22 @@ _AUDIT_ROWS = 10_000
 
 @asynccontextmanager
 async def launch(
-    config: str | os.PathLike[str] | Loaded, *, on_stop: Callable[[], None] = lambda: None
+    config: str | os.PathLike[str] | Loaded,
+    *,
+    record: str | os.PathLike[str] | None = None,
+    on_stop: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[System]:
     """Heal what a configuration describes, for as long as the context lasts.
 
     Args:
         config: the file, or what was read from it.
+        record: file to record everything in, or ``None``; see `mendel.scenarios.recorder`.
         on_stop: called when somebody asks the system to stop over its control socket.
 
     Raises:
         ConfigError: the configuration is invalid; nothing was started.
         EnvironmentProblem: the state folder cannot be used.
+        RecordingError: the recording cannot be written.
         StoreError: the store cannot be opened, or another mendel uses it.
 
     Example:
@@ -83,7 +91,10 @@ async def launch(
             problems=problems,
             pauses=pauses,
         )
+        writer = stack.enter_context(_writer(loaded, world, record)) if record else None
         await stack.enter_async_context(system)
+        if writer is not None:  # No agent has had its turn yet, so nothing is missed.
+            await stack.enter_async_context(Recorder(system.bus, writer))
         _keep_audit(system, store)
         controls = SystemControls(
             system,
@@ -93,17 +104,24 @@ async def launch(
             on_stop=on_stop,
         )
         voice.speak_to(system)
+        system.tell_problems()
         await stack.enter_async_context(ControlServer(state / SOCKET, controls))
         yield system
 
 
-async def run(loaded: Loaded, *, on_started: Callable[[System], None] = lambda _: None) -> None:
+async def run(
+    loaded: Loaded,
+    *,
+    record: str | os.PathLike[str] | None = None,
+    on_started: Callable[[System], None] = lambda _: None,
+) -> None:
     """Heal until SIGTERM, SIGINT or a ``stop`` over the control socket.
 
     The first signal stops in order, within two seconds; a second one at once.
 
     Args:
         loaded: the configuration.
+        record: file to record everything in, or ``None``.
         on_started: called once everything runs.
 
     Raises:
@@ -122,12 +140,26 @@ async def run(loaded: Loaded, *, on_started: Callable[[System], None] = lambda _
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     try:
-        async with launch(loaded, on_stop=stop.set) as system:
+        async with launch(loaded, record=record, on_stop=stop.set) as system:
             on_started(system)
             await first(system.wait(), stop.wait())
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
+
+
+def _writer(loaded: Loaded, world: World, path: str | os.PathLike[str]) -> RecordingWriter:
+    header = Header(
+        schema=SCHEMA,
+        mendel=version("mendel"),
+        source=f"mendel run {loaded.document.name}",
+        components=tuple(world.components),
+        start_s=asyncio.get_running_loop().time(),
+        start_utc=time.time(),
+        seed=loaded.config.runtime.seed,
+        config_sha256=config_sha256(loaded.document.text),
+    )
+    return RecordingWriter(path, header)
 
 
 def _keep_audit(system: System, store: Store) -> None:

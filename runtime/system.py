@@ -62,7 +62,7 @@ class System:
         journal: its memory.
         run: number of this run, first part of every incident's name.
         plugins: agents beside the four of its own.
-        problems: plug-ins that could not be loaded, to be told once somebody listens.
+        problems: plug-ins that could not be loaded; see `tell_problems`.
         pauses: of components that nothing may be done to for now.
 
     Attributes:
@@ -159,8 +159,6 @@ class System:
         # The last to start and the first to stop: nobody sees a problem before all can act on it.
         self._employ(Monitor, lambda config: Monitor(config, world, parts.charts))
         self._supervision = asyncio.create_task(self._supervisor.run(), name="mendel")
-        for problem in self.problems:
-            self.bus.publish(PluginRejected(place=problem.place, reason=problem.reason))
 
     def _excuse_booting(self, now_s: float) -> None:
         """What mendel has only just started is not sick for not answering yet."""
@@ -217,6 +215,12 @@ class System:
         return seat
 
     # --- what it tells ------------------------------------------------------------------------
+
+    def tell_problems(self) -> None:
+        """Say which plug-ins could not be loaded; called once those who should know listen."""
+        for problem in self.problems:
+            _log.warning("%s", problem)
+            self.bus.publish(PluginRejected(place=problem.place, reason=problem.reason))
 
     def statuses(self) -> dict[str, Status]:
         """Health of each component, in the order of the configuration."""

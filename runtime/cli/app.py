@@ -26,7 +26,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from ...errors import ConfigError, MendelError
-from . import check, history, live
+from . import check, history, live, record
 from .demo import demo
 from .output import PLAIN, Form, Out
 from .run import run
@@ -58,6 +58,7 @@ app.command(live.approve)
 app.command(live.stop)
 app.command(live.agents)
 app.command(history.incidents)
+app.command(record.record)
 app.command(check.doctor)
 
 

@@ -28,6 +28,7 @@ def run(
     *,
     mode: Mode | None = None,
     settings: Settings = (),
+    record: Path | None = None,
     out: Printer,
 ) -> int:
     """Heal what a configuration describes, until SIGTERM, Ctrl-C or `mendel stop`.
@@ -37,6 +38,7 @@ def run(
     Args:
         config: the file.
         mode: short for --set policy.mode=MODE.
+        record: write all readings and messages to this file, to be replayed.
     """
     import asyncio
 
@@ -46,7 +48,9 @@ def run(
     loaded = load(config, settings=settings, mode=mode)
     _log_to_stderr(loaded.config.runtime.log_level)
     try:
-        asyncio.run(launch.run(loaded, on_started=lambda system: _begin(system, loaded, out)))
+        asyncio.run(
+            launch.run(loaded, record=record, on_started=lambda system: _begin(system, loaded, out))
+        )
     except asyncio.CancelledError:  # The second signal.
         return _INTERRUPTED
     out.note("mendel has stopped")

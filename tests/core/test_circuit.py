@@ -486,6 +486,16 @@ class TestDisabled:
         assert circuit.plain is circuit.era
         assert (circuit.failure_rate, circuit.retry_after_s(0.0)) == (None, 0.0)
 
+    def test_forgets_failures_that_come_by_the_short_way_too(self) -> None:
+        circuit = a_circuit(mode="disabled")
+        era = circuit.plain
+        assert era is not None
+
+        assert era.mark(FAILED) == ""
+        era.open(0.0, "nobody's reason")
+
+        assert (circuit.state, circuit.calls) == (State.DISABLED, 0)
+
     def test_is_switched_on_and_off_while_running(self) -> None:
         events: list[CircuitChanged] = []
         circuit = an_open_circuit(events)

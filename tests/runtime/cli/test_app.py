@@ -8,7 +8,7 @@ import pytest
 from mendel.runtime.cli import main
 
 COMMANDS = ["check", "status", "events", "pause", "resume", "approve", "stop"]
-COMMANDS += ["agents", "incidents", "doctor", "run", "demo"]
+COMMANDS += ["agents", "incidents", "doctor", "run", "record", "demo"]
 
 
 @pytest.fixture(autouse=True)
