@@ -108,7 +108,7 @@ class Breaker(Agent[BreakerConfig]):
         isolation.count += 1
         command = RunAction(
             target=wish.target,
-            intent=f"{wish.incident}.{name}.{isolation.count}",
+            intent=f"{wish.incident}.{name}.{self._board.run}.{isolation.count}",
             incident=wish.incident,
             action=name,
             attempt=isolation.failures + 1,

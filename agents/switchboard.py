@@ -8,12 +8,15 @@ that it did not open.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from ..bus.messages import CircuitChanged, IsolateTarget, ReleaseTarget
+from ..core.circuit import CircuitRecord
+from ..errors import ConfigError
 from .execution import Execution
-from .guard import Guard
+from .guard import Guard, GuardConfig
 from .guard_events import listen
+from .guard_registry import guard as make_guard
 from .guard_registry import guards, on_made
 
 Wish = IsolateTarget | ReleaseTarget
@@ -48,13 +51,19 @@ class Isolation:
 class Switchboard:
     """The guards of the program, and what is isolated.
 
+    Args:
+        run: number of this run of mendel, part of the names of intents.
+
     Attributes:
+        run: the same.
         isolations: what is wished and done in the world, by target.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, run: int = 1) -> None:
+        self.run = run
         self.isolations: dict[str, Isolation] = {}
         self._isolated: dict[str, str] = {}  # By target, with the reason.
+        self._kept: dict[str, CircuitRecord] = {}
         self._disconnect: list[Callable[[], None]] = []
 
     def connect(self, tell: Callable[[CircuitChanged], object]) -> None:
@@ -80,6 +89,37 @@ class Switchboard:
             end()
         self._disconnect = []
 
+    def configure(self, configs: Mapping[str, GuardConfig]) -> list[str]:
+        """Give guards the settings that the configuration has for them, and make those missing.
+
+        Returns:
+            What could not be done, in words: the program made a guard of other parts itself.
+        """
+        problems = []
+        for target, config in configs.items():
+            try:
+                known = guards().get(target)
+                if known is None:
+                    make_guard(target, config)
+                else:
+                    known.reconfigure(config)
+            except ConfigError as error:
+                problems.append(f"guard of {target}: {error}")
+        return problems
+
+    def restore(self, records: Iterable[CircuitRecord]) -> None:
+        """Go on where the circuits of an earlier process stopped, as soon as there are guards."""
+        self._kept = {record.target: record for record in records}
+        for target in self._kept.keys() & guards().keys():
+            guards()[target].restore(self._kept.pop(target))
+
+    def records(self) -> list[CircuitRecord]:
+        """What of the circuits is worth keeping; isolated ones are their incident's to restore."""
+        found = [
+            each.record_of() for each in guards().values() if each.target not in self._isolated
+        ]
+        return [*self._kept.values(), *found]
+
     def isolate(self, target: str, reason: str) -> None:
         """Refuse all guarded calls to a target from now on."""
         self._isolated[target] = reason
@@ -101,6 +141,9 @@ class Switchboard:
         return "isolated" if target in self._isolated else ""
 
     def _on_made(self, guard: Guard) -> None:
+        record = self._kept.pop(guard.target, None)
+        if record is not None:
+            guard.restore(record)
         reason = self._isolated.get(guard.target)
         if reason is not None:
             guard.force_open(reason)

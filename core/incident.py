@@ -109,15 +109,18 @@ class Incident(CaseFile):
         stage = Stage(record.stage)
         self.treatment.take_up(record.attempts, record.actions, running.action if running else "")
         self.status = Status.UNKNOWN
+        # Guards of this process know nothing of the isolation yet.
+        still = record.isolated and self.desk.may_isolate(self.target, now_s)
+        isolate = self._isolate(reason) if still else []
         self._isolated = record.isolated
         if stage is Stage.ESCALATED:
-            return self._go(stage, reason, now_s)
+            return isolate + self._go(stage, reason, now_s)
         if running is not None:
-            return self._take_up_action(running, reason, now_s)
+            return isolate + self._take_up_action(running, reason, now_s)
         if stage in (Stage.RECOVERING, Stage.VERIFYING):
             # Its last action has ended, or never began; either way the target may still boot.
-            return self._verify(self._facts().settle_s, reason, now_s)
-        return self._go(Stage.TRIAGE, reason, now_s) + self._triage(now_s)
+            return isolate + self._verify(self._facts().settle_s, reason, now_s)
+        return isolate + self._go(Stage.TRIAGE, reason, now_s) + self._triage(now_s)
 
     def dismiss(self, reason: str, now_s: float) -> list[Effect]:
         """Put it away without a proof: nobody is to care for its target any more."""

@@ -61,11 +61,13 @@ class RuntimeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     Attributes:
         state: folder of the store, the control socket and logs; relative to the file.
         log_level: least important lines that are logged.
+        keep_circuits: whether open circuits of guarded calls stay open over a restart.
         seed: of everything random (jitter); the same seed, the same choices.
     """
 
     state: Annotated[str, Meta(min_length=1)] = ".mendel"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    keep_circuits: bool = False
     seed: Annotated[int, Meta(ge=0)] = 0
 
 

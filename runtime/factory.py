@@ -85,7 +85,7 @@ def build(
         casebook=casebook,
         policy=policy,
         charts=_charts(config, specs, world),
-        board=Switchboard(),
+        board=Switchboard(run),
         ledger=Ledger(journal.unfinished_intents()),
     )
 

@@ -25,6 +25,7 @@ from ..core.policy import Pause
 from ..errors import BusClosed, EnvironmentProblem, StoreError
 from ..scenarios.recorder import Recorder
 from ..scenarios.recording import SCHEMA, Header, RecordingWriter
+from .circuits import kept
 from .config import Loaded, load
 from .control import ControlServer, clear_socket
 from .controls import SystemControls
@@ -37,6 +38,7 @@ from .world import RealWorld
 
 DATABASE = "store.db"
 SOCKET = "control.sock"
+CIRCUITS = "circuits.json"
 
 # Pauses are looked for in this many of the newest lines of the audit trail: more than a year of
 # them, for an estate that is paused every day.
@@ -96,6 +98,8 @@ async def launch(
         if writer is not None:  # No agent has had its turn yet, so nothing is missed.
             await stack.enter_async_context(Recorder(system.bus, writer))
         _keep_audit(system, store)
+        if loaded.config.runtime.keep_circuits:
+            await stack.enter_async_context(kept(system, state / CIRCUITS))
         controls = SystemControls(
             system,
             config=loaded.path,

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from ..agents.guard import GuardConfig
 from ..core.detect import Threshold
 from ..core.policy import Mode
 from ..core.topology import Kind
@@ -165,6 +166,7 @@ class ComponentSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         plan: names of actions in the order they are tried; empty takes that of its kind.
         thresholds: by metric; they replace or complete those of the estate.
         mode: where it is not that of the estate (``observe`` for a component that is only watched).
+        guard: settings of the guard of calls to it, where the program makes guarded calls.
         group: components of one group stand in for each other; some of them always stay up.
     """
 
@@ -177,4 +179,5 @@ class ComponentSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     plan: tuple[Name, ...] = ()
     thresholds: dict[str, Threshold] = {}
     mode: Mode | None = None
+    guard: GuardConfig | None = None
     group: str = ""

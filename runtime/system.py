@@ -145,6 +145,9 @@ class System:
             run=self._run,
         )
         self.parts.board.connect(self._publish)
+        configs = {each.name: each.guard for each in self.config.components if each.guard}
+        for problem in self.parts.board.configure(configs):
+            _log.warning("%s", problem)
         for pause in self._pauses:
             self.parts.policy.pause(pause)
         self._excuse_booting(now_s)

@@ -203,3 +203,12 @@ def test_names_of_new_incidents_do_not_collide_with_old_ones() -> None:
     clinic.sick("web")
 
     assert (before.opened, clinic.opened) == ([("cart", "1-1")], [("web", "2-1")])
+
+
+def test_an_isolation_that_stands_is_wished_again_because_guards_forgot_it() -> None:
+    before = Clinic()
+    before.crash()
+
+    clinic = before.restart_mendel(before.intent_of())
+
+    assert clinic.kept_away == ["cart"]

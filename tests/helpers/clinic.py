@@ -136,6 +136,7 @@ class Clinic:
         self.escalated: list[tuple[str, str]] = []
         self.approvals: list[ApprovalRequested] = []
         self.isolated: list[str] = []
+        self.kept_away: list[str] = []
         self.records: dict[str, IncidentRecord] = {}
 
     # --- what happens -------------------------------------------------------------------------
@@ -341,9 +342,16 @@ class Clinic:
             case ApprovalRequested():
                 self.approvals.append(message)
             case IsolateTarget():
-                self.isolated.append(message.target)
+                self._keep_away(message.target)
             case ReleaseTarget():
                 self.isolated.remove(message.target)
+                self.kept_away = [each for each in self.kept_away if each != message.target]
+
+    def _keep_away(self, target: str) -> None:
+        # Once a run: the guards of a new process know nothing of the isolation that stands.
+        assert target not in self.kept_away
+        self.kept_away.append(target)
+        self.isolated = list(dict.fromkeys([*self.isolated, target]))
 
     def _answer(self, effect: Effect) -> None:
         match effect:
