@@ -59,9 +59,9 @@ def mendel(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 @contextmanager
-def running(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    (folder / "mendel.toml").write_text(CONFIG)
-    with mendel(folder, "run", *options) as process:
+def running(folder: Path, config: str = CONFIG) -> Iterator[subprocess.Popen[str]]:
+    (folder / "mendel.toml").write_text(config)
+    with mendel(folder, "run") as process:
         try:
             assert process.stderr
             assert "mendel heals 2 components" in process.stderr.readline()
@@ -299,3 +299,18 @@ def test_a_second_interruption_stops_at_once(
     assert process.returncode == 130
     assert "Traceback" not in said
     assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_a_plugin_that_cannot_be_loaded_is_told_and_the_rest_heals(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runtime = Runtime(tmp_path, capsys)
+    with running(tmp_path, f'agents = ["no_such_module:Agent"]\n{CONFIG}') as process:
+        assert process.stderr
+        warning = process.stderr.readline()
+        wait_for(runtime.is_healthy)
+        code, _, notes = runtime.do("status")
+
+    reason = "import failed: ModuleNotFoundError: No module named 'no_such_module'"
+    assert warning == f"warning: plug-in no_such_module:Agent: {reason}\n"
+    assert (code, notes) == (0, warning)
