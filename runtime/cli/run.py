@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
 from pathlib import Path
@@ -54,9 +53,6 @@ def run(
         )
     except asyncio.CancelledError:  # The second signal.
         return _INTERRUPTED
-    finally:
-        # All is stopped; a late signal would only make the interpreter complain.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
     out.note("mendel has stopped")
     return 0
 

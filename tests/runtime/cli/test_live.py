@@ -237,7 +237,7 @@ class TestRefusals:
 
 
 def test_following_events_ends_with_130_when_interrupted(runtime: Runtime) -> None:
-    with mendel(runtime.folder, "events", "-f") as following:
+    with mendel(runtime.folder, "events", "-f", "--every") as following:
         assert following.stdout
         following.stdout.readline()
         following.send_signal(signal.SIGINT)
@@ -285,10 +285,10 @@ def test_a_second_interruption_stops_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runtime = Runtime(tmp_path, capsys)
-    with running(tmp_path) as process:
+    deaf = """["sh", "-c", "trap '' TERM; sleep 1000"]"""  # Stopping it in order takes a second.
+    with running(tmp_path, CONFIG.replace('["sleep", "1000"]', deaf)) as process:
         wait_for(runtime.is_healthy)
         children = [runtime.pid("db"), runtime.pid("cart")]
-        os.kill(children[0], signal.SIGSTOP)  # It cannot heed SIGTERM: stopping takes a second.
         process.send_signal(signal.SIGINT)
         assert process.stderr
         while "ended: the supervisor stops" not in (line := process.stderr.readline()):
