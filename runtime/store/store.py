@@ -29,6 +29,9 @@ from .writer import StoreStats, Writer
 _log = logging.getLogger("mendel.store")
 
 
+# What a close that is cancelled may still take: a close is a matter of milliseconds.
+_HURRY_S = 0.2
+
 Heard = TypeVar("Heard")
 
 
@@ -177,6 +180,21 @@ class Store:
         if task is None:
             return
         self._writer.end()
+        closing = asyncio.create_task(self._write_rest(task, timeout_s))
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            # A moment more, or the database's thread would answer to a loop that is gone.
+            await asyncio.wait({closing}, timeout=_HURRY_S)
+            raise
+        finally:
+            # Whoever cannot wait is not held up either: a thread that is left behind would keep
+            # the whole program from ending.
+            self._database.abandon()
+        if left := self._writer.stats.queued:
+            _log.error("the store closes with %d entries that could not be written", left)
+
+    async def _write_rest(self, task: asyncio.Task[None], timeout_s: float) -> None:
         await asyncio.wait({task}, timeout=timeout_s)
         if task.done():
             await self._database.close()
@@ -184,9 +202,6 @@ class Store:
         else:
             task.cancel()
             await asyncio.wait({task})
-            self._database.abandon()
-        if left := self._writer.stats.queued:
-            _log.error("the store closes with %d entries that could not be written", left)
 
     def _note(self, entry: Entry) -> None:
         self._check_open()

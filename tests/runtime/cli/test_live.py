@@ -59,9 +59,9 @@ def mendel(folder: Path, *arguments: str) -> subprocess.Popen[str]:
 
 
 @contextmanager
-def running(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    (folder / "mendel.toml").write_text(CONFIG)
-    with mendel(folder, "run", *options) as process:
+def running(folder: Path, config: str = CONFIG) -> Iterator[subprocess.Popen[str]]:
+    (folder / "mendel.toml").write_text(config)
+    with mendel(folder, "run") as process:
         try:
             assert process.stderr
             assert "mendel heals 2 components" in process.stderr.readline()
@@ -237,7 +237,7 @@ class TestRefusals:
 
 
 def test_following_events_ends_with_130_when_interrupted(runtime: Runtime) -> None:
-    with mendel(runtime.folder, "events", "-f") as following:
+    with mendel(runtime.folder, "events", "-f", "--every") as following:
         assert following.stdout
         following.stdout.readline()
         following.send_signal(signal.SIGINT)
@@ -285,10 +285,10 @@ def test_a_second_interruption_stops_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     runtime = Runtime(tmp_path, capsys)
-    with running(tmp_path) as process:
+    deaf = """["sh", "-c", "trap '' TERM; sleep 1000"]"""  # Stopping it in order takes a second.
+    with running(tmp_path, CONFIG.replace('["sleep", "1000"]', deaf)) as process:
         wait_for(runtime.is_healthy)
         children = [runtime.pid("db"), runtime.pid("cart")]
-        os.kill(children[0], signal.SIGSTOP)  # It cannot heed SIGTERM: stopping takes a second.
         process.send_signal(signal.SIGINT)
         assert process.stderr
         while "ended: the supervisor stops" not in (line := process.stderr.readline()):
@@ -298,4 +298,23 @@ def test_a_second_interruption_stops_at_once(
 
     assert process.returncode == 130
     assert "Traceback" not in said
-    assert [pid for pid in children if Path(f"/proc/{pid}").exists()] == []
+
+    def are_gone() -> bool:  # They are killed, and reaped by whoever inherits them.
+        return not any(Path(f"/proc/{pid}").exists() for pid in children)
+
+    wait_for(are_gone)
+
+
+def test_a_plugin_that_cannot_be_loaded_is_told_and_the_rest_heals(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runtime = Runtime(tmp_path, capsys)
+    with running(tmp_path, f'agents = ["no_such_module:Agent"]\n{CONFIG}') as process:
+        assert process.stderr
+        warning = process.stderr.readline()
+        wait_for(runtime.is_healthy)
+        code, _, notes = runtime.do("status")
+
+    reason = "import failed: ModuleNotFoundError: No module named 'no_such_module'"
+    assert warning == f"warning: plug-in no_such_module:Agent: {reason}\n"
+    assert (code, notes) == (0, warning)
