@@ -77,8 +77,7 @@ class SystemControls:
         self._events: deque[Envelope] = deque(maxlen=_EVENTS_KEPT)
         self._health: dict[str, HealthChanged] = {}
         self._asked: dict[str, ApprovalRequested] = {}
-        # These were told when the system started, before anybody could listen here.
-        self._warnings = {each.place: f"plug-in {each}" for each in system.problems}
+        self._warnings: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
         system.bus.tap(self._hear)
 

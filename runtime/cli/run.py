@@ -71,8 +71,6 @@ def _begin(system: System, loaded: Loaded, out: Out) -> None:
         f"mendel heals {count} component{'' if count == 1 else 's'} (pid {os.getpid()}, mode "
         f"{loaded.config.policy.mode}); see: mendel status --state {loaded.state}"
     )
-    for problem in system.problems:
-        out.note(f"warning: plug-in {problem}")
     system.bus.tap(tell)
 
 
