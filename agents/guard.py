@@ -350,12 +350,10 @@ class Guard:
 
     def _pop(self) -> Block | None:
         """Find the newest block of this task or thread, if it has one that is not plain."""
-        if self._blocks is None:
-            return None
         place = _place()
         with lock:
-            here = self._blocks.get(place)
-            if here is None:
+            here = self._blocks.get(place) if self._blocks is not None else None
+            if self._blocks is None or here is None:
                 return None
             block = here.pop()
             if not here:

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 from mendel import CircuitConfig, GuardConfig, guard
@@ -44,6 +45,22 @@ async def test_new_settings_keep_what_was_learned() -> None:
     assert adaptive.circuit.config.slow_call_s == pytest.approx(0.2)
     with pytest.raises(ConfigError, match="needs `adaptive`"):
         adaptive.reconfigure(GuardConfig())
+
+
+async def test_how_long_a_generator_is_read_is_not_learned() -> None:
+    adaptive = guard("db", adaptive=AdaptiveConfig(tick_calls=1, tick_s=0.01))
+    assert isinstance(adaptive, AdaptiveGuard)
+
+    @adaptive
+    def rows() -> Iterator[int]:
+        yield 1
+
+    for _ in range(30):
+        list(rows())
+        await asyncio.sleep(1.0)
+
+    assert adaptive.circuit.calls == 30
+    assert adaptive.adaptation.baseline.ticks == 0
 
 
 async def test_failures_and_blocks_are_learned_from_too() -> None:

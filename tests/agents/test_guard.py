@@ -14,6 +14,7 @@ from mendel import CallNotPermitted, CircuitConfig, Guard, GuardConfig, guard, g
 from mendel.agents import guard_registry
 from mendel.agents.guard_events import listen
 from mendel.agents.guard_rules import Rules
+from mendel.agents.last_good import LastGood
 from mendel.agents.retry_after import retry_after_s
 from mendel.core.circuit import State
 from mendel.core.limits import BulkheadConfig
@@ -200,6 +201,18 @@ class TestBlockingCode:
             Guard("db", GuardConfig(timeout_s=1.0))(len)
         with pytest.raises(ConfigError, match="guard 'db' has an asynchronous fallback"):
             Guard("db", fallback=fallback)(len)
+
+    def test_the_last_good_result_answers_for_blocking_code_too(self) -> None:
+        breaker = Guard("db", fallback=LastGood(max_age_s=60.0))
+        answers = iter([1])
+
+        @breaker
+        def work() -> int:
+            return next(answers)
+
+        with pytest.raises(StopIteration):
+            Guard("other")(functools.partial(next, iter(())))()
+        assert [work(), work()] == [1, 1]
 
     def test_many_threads_lose_no_call(self) -> None:
         circuit = CircuitConfig(failure_rate=1.0, minimum_calls=20)  # Each thread begins badly.

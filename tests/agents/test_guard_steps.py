@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
@@ -134,6 +135,18 @@ class TestTimeout:
 
         assert now_s() == 2.0
 
+    async def test_each_attempt_has_its_own_time(self) -> None:
+        config = GuardConfig(
+            timeout_s=2.0,
+            rate=RateConfig(burst=10),
+            retry=RetryConfig(attempts=3, backoff_s=0.001, budget_per_s=9.0),
+        )
+
+        with pytest.raises(TimeoutError):
+            await Guard("db", config)(asyncio.sleep)(60.0)
+
+        assert now_s() == pytest.approx(6.0, abs=0.01)
+
     async def test_a_call_that_swallows_its_cancellation_returns_what_it_has(self) -> None:
         guard = Guard("db", GuardConfig(timeout_s=2.0))
 
@@ -146,6 +159,35 @@ class TestTimeout:
 
         assert await guard(stubborn)() == "late"
         await asyncio.sleep(1.0)  # The task itself is not being cancelled.
+
+
+def test_loops_in_two_threads_share_a_guard_with_a_timeout() -> None:
+    guard = Guard("db", GuardConfig(timeout_s=0.2))
+    both = threading.Barrier(2, timeout=10.0)
+    ends: list[str] = []
+
+    @guard
+    async def work(duration_s: float) -> None:
+        both.wait()  # Both loops are inside of a call now.
+        await asyncio.sleep(duration_s)
+
+    async def main() -> None:
+        await work(0.001)
+        ends.append("in time")
+        with pytest.raises(TimeoutError):
+            await work(60.0)
+        ends.append("timed out")
+
+    threads = [threading.Thread(target=asyncio.run, args=(main(),)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(ends) == ["in time", "in time", "timed out", "timed out"]
+    assert guard.steps is not None
+    assert guard.steps.deadlines is not None
+    assert guard.steps.deadlines.timed_out == 2
 
 
 class TestRetry:
@@ -356,14 +398,14 @@ class TestOtherLimits:
                 await asyncio.sleep(0.05)
 
         async def client() -> None:
-            while now_s() < 20.0:
+            while now_s() < 8.0:
                 await caller()
 
-        await asyncio.gather(*(client() for _ in range(60)))
+        await asyncio.gather(*(client() for _ in range(30)))
 
         assert guard.steps is not None
         assert guard.steps.slots.limit <= 16
-        assert answered >= 0.9 * 20.0 * 10 / 0.1
+        assert answered >= 0.9 * 8.0 * 10 / 0.1
 
     async def test_unimportant_calls_make_room_for_important_ones(self) -> None:
         guard = Guard("db", GuardConfig(limit=AdaptiveLimitConfig(initial=10)))

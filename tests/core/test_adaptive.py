@@ -183,12 +183,12 @@ class TestOpeningAhead:
     @pytest.mark.parametrize("failing", [0.0, 0.02, 0.1])
     def test_a_healthy_target_is_hardly_ever_cut_off_on_a_forecast(self, failing: float) -> None:
         opened = hours = 0.0
-        for seed in range(3):
+        for seed in range(2):
             traffic = Traffic(seed, forecasts_min=1, false_open_max=0.5)
             traffic.adaptation.foresight.true = 50  # As if it had proved itself.
-            traffic.play(600.0, failing=failing)
+            traffic.play(450.0, failing=failing)
             opened += traffic.adaptation.opened_ahead
-            hours += 600.0 / 3600.0
+            hours += 450.0 / 3450.0
 
         assert opened / hours <= 2.0
 

@@ -124,6 +124,14 @@ class TestClosed:
         assert circuit.state is State.OPEN
         assert events[0].reason == "slow-call rate 75% of the last 4 calls"
 
+    def test_slow_calls_that_left_the_window_are_forgotten(self) -> None:
+        circuit = a_circuit(window_calls=6, slow_call_s=1.0)
+
+        play(circuit, [SLOW, SLOW, SLOW, OK, OK, OK, OK, OK, SLOW])
+
+        assert circuit.state is State.CLOSED
+        assert circuit.slow_call_rate == pytest.approx(1 / 6)
+
     def test_neutral_outcomes_are_only_counted(self) -> None:
         circuit = a_circuit()
 

@@ -82,6 +82,20 @@ class TestAdaptiveLimit:
 
         assert target.limit.limit == 20
 
+    def test_on_an_idle_target_the_floor_is_learned_without_probes(self) -> None:
+        target = Target(1_000, probe_s=1e6)
+        target.play(20, load=5)
+
+        for _ in range(100):  # A tenth slower, with few calls in flight.
+            target.now_s += 0.11
+            for _ in range(5):
+                target.limit.enter()
+            for _ in range(5):
+                target.limit.leave(0.11, Outcome.SUCCESS, target.now_s)
+
+        assert target.limit.floor_s == pytest.approx(0.11)
+        assert target.limit.limit == 20
+
     def test_grows_where_the_target_has_room(self) -> None:
         target = Target(10_000, maximum=300)
 
