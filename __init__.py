@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .agents.agent import Agent, AgentConfig, on
-    from .agents.guard import Guard, GuardConfig
+    from .agents.guard import Guard
+    from .agents.guard_config import GuardConfig
     from .agents.guard_registry import guard, guards
     from .agents.ports import Action, ActionResult, IntentStatus, Probe, Sample, World
     from .bus.local import LocalBus
@@ -36,7 +37,7 @@ _HOMES = {
     "Config": ".runtime.config",
     "Gene": ".core.gene",
     "Guard": ".agents.guard",
-    "GuardConfig": ".agents.guard",
+    "GuardConfig": ".agents.guard_config",
     "IntentStatus": ".agents.ports",
     "LocalBus": ".bus.local",
     "MendelError": ".errors",

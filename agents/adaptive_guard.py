@@ -10,7 +10,8 @@ from ..core.adaptive import Adaptation, AdaptiveConfig
 from ..core.circuit import Outcome, Pass
 from ..errors import ConfigError
 from .clock import clock
-from .guard import Guard, GuardConfig
+from .guard import Guard
+from .guard_config import GuardConfig
 from .guard_events import changes, deliver, lock
 from .guard_rules import Rules
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import httpx
 
-from .guard import Guard, GuardConfig
+from .guard import Guard
+from .guard_config import GuardConfig
 from .host_guards import HostGuards
 
 

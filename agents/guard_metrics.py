@@ -64,12 +64,14 @@ def metrics_of(guard: Guard) -> GuardMetrics:
     counts = circuit.counts
     parts: dict[str, int] = {}
     if steps is not None:
-        limits = [each for each in (steps.throttle, steps.rate, steps.slots) if each is not None]
+        limits = [
+            each for each in (steps.throttle, steps.rate, steps.gate.slots) if each is not None
+        ]
         parts = {
-            "calls_limited": sum(each.refused for each in limits),
-            "limit": steps.slots.limit if steps.limits else 0,
-            "in_flight": steps.slots.in_flight,
-            "waiting": len(steps.queue),
+            "calls_limited": sum(each.refused for each in limits if each is not None),
+            "limit": steps.gate.slots.limit if steps.limits else 0,
+            "in_flight": steps.gate.slots.in_flight,
+            "waiting": len(steps.gate.queue),
             "retries": steps.retries.retried if steps.retries is not None else 0,
             "retries_refused": steps.retries.refused if steps.retries is not None else 0,
             "hedges": steps.hedges.hedged if steps.hedges is not None else 0,

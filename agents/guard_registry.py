@@ -11,7 +11,8 @@ from msgspec.structs import fields
 
 from ..errors import ConfigError
 from .adaptive_guard import make_guard
-from .guard import Guard, GuardConfig
+from .guard import Guard
+from .guard_config import GuardConfig
 from .guard_events import lock
 from .guard_rules import Rules
 
@@ -44,7 +45,7 @@ def guard(
         ignored: of these, the ones that say nothing about the target's health.
         is_failure: has the last word on an exception that would count.
         is_failed_result: finds failures among results.
-        fallback: what a caller gets instead of an error.
+        fallback: what a caller gets instead of an error; see `mendel.agents.guard_steps.Steps`.
         parts: fields of `GuardConfig`.
 
     Raises:

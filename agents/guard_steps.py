@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from collections import deque
 from collections.abc import Callable
-from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
@@ -20,16 +18,15 @@ from ..core.retry import Hedges, Retries
 from ..errors import CallNotPermitted, ConfigError
 from .clock import clock
 from .deadlines import Deadlines
+from .gate import Gate, Unlimited
 from .guard_events import lock
 from .last_good import Call, LastGood
 from .race import first_success
 from .retry_after import retry_after_s
 
 if TYPE_CHECKING:
-    from .guard import Guard, GuardConfig
-
-#: Importance of what runs in this context, from 0 (keep at all cost) to 3 (first to be refused).
-priority: ContextVar[int] = ContextVar("mendel.priority", default=0)
+    from .guard import Guard
+    from .guard_config import GuardConfig
 
 
 class Block:
@@ -41,21 +38,6 @@ class Block:
         self.granted = granted
         self.started_s = started_s
         self.task = task
-
-
-class Unlimited:
-    """Slots for everybody."""
-
-    limit: ClassVar[int] = 1
-    in_flight: ClassVar[int] = 0
-    refused: ClassVar[int] = 0
-
-    def enter(self) -> bool:
-        """Let the call pass."""
-        return True
-
-    def leave(self, duration_s: float, outcome: Outcome, now_s: float) -> None:
-        """Take notice of nothing."""
 
 
 class Steps:
@@ -80,26 +62,26 @@ class Steps:
         self.hedges = Hedges(config.hedge) if config.hedge is not None else None
         self.throttle = Throttle(config.throttle) if config.throttle is not None else None
         self.rate = RateLimit(config.rate) if config.rate is not None else None
-        self.slots: Bulkhead | AdaptiveLimit | Unlimited = Unlimited()
+        slots: Bulkhead | AdaptiveLimit | Unlimited = Unlimited()
         if config.bulkhead is not None:
-            self.slots = Bulkhead(config.bulkhead)
+            slots = Bulkhead(config.bulkhead)
         elif config.limit is not None:
-            self.slots = AdaptiveLimit(config.limit)
+            slots = AdaptiveLimit(config.limit)
+        self.gate = Gate(guard.target, slots)
         self.deadlines = Deadlines(config.timeout_s) if config.timeout_s is not None else None
-        self.queue: deque[asyncio.Future[None]] = deque()
         self.fallbacks = 0
 
     @property
     def limits(self) -> bool:
         """Whether calls need a slot."""
-        return not isinstance(self.slots, Unlimited)
+        return not isinstance(self.gate.slots, Unlimited)
 
     @property
     def inline(self) -> bool:
         """Whether the first attempt needs no more than a slot and a deadline."""
         return (
             not (self.hedges or self.throttle or self.rate)
-            and not isinstance(self.slots, AdaptiveLimit)
+            and not isinstance(self.gate.slots, AdaptiveLimit)
             and not isinstance(self._fallback, LastGood)
         )
 
@@ -116,8 +98,8 @@ class Steps:
             wait_s = self._admit()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
-            if not self._take_slot():
-                await self._wait_for_slot()
+            if not self.gate.enter():
+                await self.gate.wait()
         except BaseException:
             self._guard.drop(granted)
             raise
@@ -136,7 +118,7 @@ class Steps:
             error = _timeout_of(error)
         outcome = self._guard.end(block.granted, error, block.started_s, result)
         now_s = clock.now_s()
-        self.give_slot_back(now_s - block.started_s, outcome, now_s)
+        self.gate.leave(now_s - block.started_s, outcome, now_s)
         if self.throttle is not None and outcome is not Outcome.FAILURE:
             self.throttle.accepted(now_s)
         return error
@@ -153,45 +135,6 @@ class Steps:
         if not admitted:
             raise CallNotPermitted(self._guard.target, "rate_limited", wait_s)
         return wait_s
-
-    def _take_slot(self) -> bool:
-        with lock:
-            if isinstance(self.slots, AdaptiveLimit):
-                return self.slots.enter(priority.get())
-            return self.slots.enter()
-
-    def give_slot_back(self, duration_s: float, outcome: Outcome, now_s: float) -> None:
-        """Free a slot, for one who waits if there is one."""
-        with lock:
-            self.slots.leave(duration_s, outcome, now_s)
-            if self.queue:
-                self.wake()
-
-    async def _wait_for_slot(self) -> None:
-        config = self.slots.config if isinstance(self.slots, Bulkhead) else None
-        if config is None or len(self.queue) >= config.max_waiting:
-            raise CallNotPermitted(self._guard.target, "full", 0.0)
-        turn = asyncio.get_running_loop().create_future()
-        self.queue.append(turn)
-        try:
-            async with asyncio.timeout(config.wait_s):
-                await turn
-        except BaseException as error:
-            if turn.done() and not turn.cancelled():  # The slot came in the very moment.
-                self.give_slot_back(0.0, Outcome.NEUTRAL, clock.now_s())
-            elif turn in self.queue:
-                self.queue.remove(turn)
-            if isinstance(error, TimeoutError):
-                raise CallNotPermitted(self._guard.target, "full", 0.0) from None
-            raise
-
-    def wake(self) -> None:
-        """Hand free slots to those who wait, first come, first served."""
-        while self.queue and self.slots.in_flight < self.slots.limit:
-            turn = self.queue.popleft()
-            if not turn.done():
-                self.slots.enter()
-                turn.get_loop().call_soon_threadsafe(_grant, turn, self)
 
     # --- attempt after attempt ------------------------------------------------------------------
 
@@ -340,22 +283,22 @@ class Steps:
                 self.rate.config = config.rate
             if self.deadlines is not None and config.timeout_s is not None:
                 self.deadlines.change(config.timeout_s)
-            if isinstance(self.slots, Bulkhead) and config.bulkhead is not None:
-                self.slots.reconfigure(config.bulkhead)
-            if isinstance(self.slots, AdaptiveLimit) and config.limit is not None:
-                self.slots.config = config.limit
-            self.wake()
+            if isinstance(self.gate.slots, Bulkhead) and config.bulkhead is not None:
+                self.gate.slots.reconfigure(config.bulkhead)
+            if isinstance(self.gate.slots, AdaptiveLimit) and config.limit is not None:
+                self.gate.slots.config = config.limit
+            self.gate.wake()
 
     def names(self) -> dict[str, Any]:
         """What the texts of `mendel.agents.guard_wrap` refer to."""
         names: dict[str, Any] = {
-            "_g_slots": self.slots,
-            "_g_queue": self.queue,
+            "_g_slots": self.gate.slots,
+            "_g_queue": self.gate.queue,
             "_g_run": self.run,
             "_g_run_sync": self.run_sync,
             "_g_recover": self.recover,
             "_g_attempt_failed": self.failed,
-            "_g_wake": self.wake,
+            "_g_wake": self.gate.wake,
         }
         if self.deadlines is not None:
             names |= {
@@ -401,8 +344,8 @@ class Steps:
         granted = self._guard.begin()
         try:
             time.sleep(self._admit())
-            if not self._take_slot():
-                raise CallNotPermitted(self._guard.target, "full", 0.0)
+            if not self.gate.enter():
+                raise self.gate.refusal()
         except BaseException:
             self._guard.drop(granted)
             raise
@@ -421,10 +364,3 @@ def _timeout_of(error: BaseException | None) -> TimeoutError | None:
     if isinstance(error, asyncio.CancelledError):
         return TimeoutError("the call did not end in time")
     return error  # type: ignore[return-value]
-
-
-def _grant(turn: asyncio.Future[None], steps: Steps) -> None:
-    if turn.done():  # Cancelled in the meantime.
-        steps.give_slot_back(0.0, Outcome.NEUTRAL, clock.now_s())
-    else:
-        turn.set_result(None)

@@ -8,7 +8,8 @@ from typing import Any
 
 from ..errors import ConfigError
 from .adaptive_guard import make_guard
-from .guard import Guard, GuardConfig
+from .guard import Guard
+from .guard_config import GuardConfig
 from .guard_rules import Rules
 
 Send = Callable[[Callable[[Any], Awaitable[Any]], Any], Awaitable[Any]]

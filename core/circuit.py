@@ -39,7 +39,8 @@ from msgspec import Struct
 
 from ..bus.messages import CircuitChanged
 from .circuit_config import CircuitConfig, Outcome, State, Tally
-from .eras import Closed, Disabled, Era, ForcedOpen, Open, Pass, Permit, Trial, Unpermitted
+from .eras import Closed, Disabled, Era, ForcedOpen, Open, Pass, Trial, Unpermitted
+from .leases import Permit
 
 __all__ = [
     "Circuit",

@@ -7,6 +7,7 @@ from collections import deque
 from typing import ClassVar, Literal, Protocol
 
 from .circuit_config import CircuitConfig, Outcome, State, Tally
+from .leases import Leases, Permit
 
 # Looking a member up in its enumeration costs as much as a function call.
 _SUCCESS, _FAILURE, _NEUTRAL = Outcome.SUCCESS, Outcome.FAILURE, Outcome.NEUTRAL
@@ -45,26 +46,6 @@ class Host(Protocol):
         ...
 
 
-class Permit:
-    """One call that was let pass on trial or during the ramp: a lease that runs out.
-
-    Attributes:
-        deadline_s: when the call counts as failed if it has not ended.
-    """
-
-    __slots__ = ("_era", "deadline_s")
-
-    def __init__(self, era: Closed | Trial, deadline_s: float) -> None:
-        self._era: Closed | Trial | None = era
-        self.deadline_s = deadline_s
-
-    def record(self, outcome: Outcome, now_s: float) -> None:
-        """Tell how the call went; a second time, or too late, it decides nothing."""
-        era, self._era = self._era, None
-        if era is not None:
-            era.returned(self, outcome, now_s)
-
-
 class Unpermitted:
     """A call that only shadow mode let pass: it tells whether refusing would have been right."""
 
@@ -82,28 +63,6 @@ class Unpermitted:
             counts.neutral += 1
         else:
             counts.shadow_failures += 1
-
-
-class Leases:
-    """Permits that are out, oldest first."""
-
-    __slots__ = ("cap", "out", "successes")
-
-    def __init__(self, cap: int) -> None:
-        self.cap = cap
-        self.successes = 0
-        self.out: dict[Permit, None] = {}
-
-    def grant(self, era: Closed | Trial, now_s: float) -> Permit:
-        """Let one more call pass; whether there is room is the caller's to know."""
-        permit = Permit(era, now_s + era.circuit.config.permit_s)
-        self.out[permit] = None
-        return permit
-
-    def overdue(self, now_s: float) -> Permit | None:
-        """Find the oldest permit, if its call should have ended by now."""
-        oldest = next(iter(self.out), None)
-        return oldest if oldest is not None and oldest.deadline_s <= now_s else None
 
 
 class Closed:
@@ -138,7 +97,9 @@ class Closed:
             overdue.record(Outcome.FAILURE, now_s)
             if self.circuit.era is not self:  # That failure was one too many.
                 return self.circuit.era.acquire(now_s)
-        return leases.grant(self, now_s) if len(leases.out) < leases.cap else None
+        if len(leases.out) >= leases.cap:
+            return None
+        return leases.grant(self, now_s + self.circuit.config.permit_s)
 
     def returned(self, permit: Permit, outcome: Outcome, now_s: float) -> None:
         """Record a call of the ramp."""
@@ -319,7 +280,7 @@ class Trial:
             return circuit.era.acquire(now_s)
         if len(leases.out) + leases.successes >= circuit.config.permitted_calls:
             return None
-        return leases.grant(self, now_s)
+        return leases.grant(self, now_s + self.circuit.config.permit_s)
 
     def returned(self, permit: Permit, outcome: Outcome, now_s: float) -> None:
         """Decide by the outcome of a trial call."""

@@ -251,7 +251,7 @@ class TestBlockingCode:
         assert limited.circuit.calls == each * threads
         assert plain.circuit.counts.failures == each * threads // 10
         assert limited.steps is not None
-        assert limited.steps.slots.in_flight == 0
+        assert limited.steps.gate.slots.in_flight == 0
 
 
 class TestRegistry:
@@ -297,8 +297,8 @@ class TestRegistry:
     def test_public_names_load_when_they_are_asked_for(self) -> None:
         assert set(mendel.__all__) <= set(dir(mendel))
         assert mendel.guard is guard
-        with pytest.raises(AttributeError, match="no attribute 'gard'"):
-            _ = mendel.gard
+        with pytest.raises(AttributeError, match="no attribute 'no_such_name'"):
+            _ = mendel.no_such_name
 
 
 class Response(Exception):

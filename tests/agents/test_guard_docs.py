@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from mendel.agents.guard import GuardConfig
+from mendel.agents.guard_config import GuardConfig
 from mendel.core.circuit import CircuitConfig
 from msgspec.structs import fields
 

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 import pytest
 from mendel import CallNotPermitted, CircuitConfig, Guard, GuardConfig
+from mendel.agents.gate import priority
 from mendel.agents.guard_rules import Rules
-from mendel.agents.guard_steps import priority
 from mendel.agents.last_good import LastGood
 from mendel.core.circuit import State
 from mendel.core.concurrency import AdaptiveLimitConfig
@@ -313,7 +313,7 @@ class TestBulkhead:
         assert now_s() == 0.5
         await first
         assert guard.steps is not None
-        assert guard.steps.slots.in_flight == 0
+        assert guard.steps.gate.slots.in_flight == 0
 
     @pytest.mark.parametrize("moment_s", [0.5, 1.0])
     async def test_a_waiting_caller_that_is_cancelled_takes_no_slot_with_it(
@@ -331,7 +331,7 @@ class TestBulkhead:
         await asyncio.wait([first, waiting])
 
         assert guard.steps is not None
-        assert (guard.steps.slots.in_flight, len(guard.steps.queue)) == (0, 0)
+        assert (guard.steps.gate.slots.in_flight, len(guard.steps.gate.queue)) == (0, 0)
         await guard(asyncio.sleep)(0.0)
 
     async def test_more_slots_let_waiting_callers_in_at_once(self) -> None:
@@ -404,7 +404,7 @@ class TestOtherLimits:
         await asyncio.gather(*(client() for _ in range(30)))
 
         assert guard.steps is not None
-        assert guard.steps.slots.limit <= 16
+        assert guard.steps.gate.slots.limit <= 16
         assert answered >= 0.9 * 8.0 * 10 / 0.1
 
     async def test_unimportant_calls_make_room_for_important_ones(self) -> None:
@@ -567,7 +567,7 @@ class TestAll:
 
         assert guard.steps is not None
         assert guard.steps.deadlines is not None
-        assert (guard.steps.slots.in_flight, len(guard.steps.queue)) == (0, 0)
+        assert (guard.steps.gate.slots.in_flight, len(guard.steps.gate.queue)) == (0, 0)
         assert not guard.steps.deadlines.due_s
 
 
@@ -605,7 +605,13 @@ class TestSettings:
 
         steps = guard.steps
         assert steps is not None
-        parts: list[Any] = [steps.retries, steps.hedges, steps.slots, steps.rate, steps.throttle]
+        parts: list[Any] = [
+            steps.retries,
+            steps.hedges,
+            steps.gate.slots,
+            steps.rate,
+            steps.throttle,
+        ]
         new = settings(5)
         assert [part.config for part in parts] == [
             new.retry,
