@@ -50,6 +50,8 @@ from .guard_rules import Rules
 from .guard_steps import Block, Steps
 from .guard_wrap import wrap
 
+__all__ = ["Guard", "GuardConfig"]
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Clients of one target in different processes must not draw the same jitter.

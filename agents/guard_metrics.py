@@ -64,11 +64,11 @@ def metrics_of(guard: Guard) -> GuardMetrics:
     counts = circuit.counts
     parts: dict[str, int] = {}
     if steps is not None:
-        limits = [
-            each for each in (steps.throttle, steps.rate, steps.gate.slots) if each is not None
-        ]
+        refused = steps.gate.slots.refused
+        refused += steps.throttle.refused if steps.throttle is not None else 0
+        refused += steps.rate.refused if steps.rate is not None else 0
         parts = {
-            "calls_limited": sum(each.refused for each in limits if each is not None),
+            "calls_limited": refused,
             "limit": steps.gate.slots.limit if steps.limits else 0,
             "in_flight": steps.gate.slots.in_flight,
             "waiting": len(steps.gate.queue),
