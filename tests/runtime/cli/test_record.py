@@ -162,3 +162,76 @@ class TestInfo:
         assert main(["record", "info", str(recorded.with_name(name))]) == 4
 
         assert name in capsys.readouterr().err
+
+
+class TestImport:
+    DUMP = (
+        '{__name__="rt_milliseconds", job="shop-cart", instance="a"} 31 1700000000000\n'
+        '{__name__="rt_milliseconds", job="shop-cart", instance="b"} 33 1700000000000\n'
+    )
+
+    def import_dump(self, folder: Path, text: str, *options: str) -> int:
+        (folder / "dump.txt").write_text(text)
+        return main(
+            [
+                *("record", "import", "prometheus", str(folder / "dump.txt")),
+                *("-o", str(folder / "out.jsonl.gz"), *options),
+            ]
+        )
+
+    def test_a_foreign_file_becomes_a_recording(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        options = ("--rename-target", "shop-cart=cart", "--replica-label", "instance")
+
+        assert self.import_dump(tmp_path, self.DUMP, *options) == 0
+
+        assert "2 rows, 2 values" in capsys.readouterr().out
+        assert read(tmp_path / "out.jsonl.gz") == [
+            Row(0.0, "cart/a", {"rt_s": 0.031}),
+            Row(0.0, "cart/b", {"rt_s": 0.033}),
+        ]
+
+    def test_replicas_that_are_not_told_apart_are_noticed(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.import_dump(tmp_path, self.DUMP, "--rename", "rt_milliseconds=latency_s") == 0
+
+        assert "--replica-label instance" in capsys.readouterr().err
+        assert read(tmp_path / "out.jsonl.gz") == [Row(0.0, "shop-cart", {"latency_s": 33.0})]
+
+    def test_lines_that_cannot_be_read_are_a_negative_result(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.import_dump(tmp_path, self.DUMP + "nonsense\n", "--output", "json") == 1
+
+        said = capsys.readouterr()
+        assert json.loads(said.out)["skipped"] == 1
+        assert f"{tmp_path}/dump.txt:3" in said.err
+
+    def test_a_file_with_nothing_in_it_is_a_mistake(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.import_dump(tmp_path, "") == 3
+
+        assert "no samples" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("option", ["--rename", "--rename-target"])
+    def test_a_name_without_another_is_a_mistake(
+        self, tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.import_dump(tmp_path, self.DUMP, option, "latency") == 3
+
+        assert "OLD=NEW" in capsys.readouterr().err
+
+    def test_standard_input_is_a_file_too(self, tmp_path: Path) -> None:
+        program = "import sys; from mendel.runtime.cli import main; sys.exit(main())"
+        options = ["record", "import", "prometheus", "-", "-o", "out.jsonl.gz"]
+        command = [sys.executable, "-c", program, *options]
+
+        done = subprocess.run(
+            command, cwd=tmp_path, input=self.DUMP, text=True, capture_output=True, check=True
+        )
+
+        assert "from -" in done.stdout
+        assert len(read(tmp_path / "out.jsonl.gz")) == 1
