@@ -88,7 +88,7 @@ def _tell_counts(title: str, counts: dict[str, int], out: Out) -> None:
 @record.command(name="import")
 def import_file(
     form: Format,
-    file: Path,
+    file: Annotated[Path, Parameter(allow_leading_hyphen=True)],
     /,
     *,
     recording: Annotated[Path, Parameter(name=["--recording", "-o"])],
