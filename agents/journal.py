@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from ..core.records import IncidentRecord, IntentRecord, OutcomeRecord, Record
+from ..core.treatment import ISOLATE, RELEASE
 
 Kept = TypeVar("Kept")
 
@@ -20,8 +21,8 @@ class MemoryJournal:
     """A `Journal` that is gone with its process.
 
     Args:
-        capacity: how many records it keeps, and likewise how many open incidents and unfinished
-            intents; beyond it the oldest is forgotten and counted in ``forgotten``.
+        capacity: how many records it keeps, and likewise how many open incidents, unfinished
+            intents and isolations; beyond it the oldest is forgotten and counted in ``forgotten``.
 
     Attributes:
         forgotten: open incidents and unfinished intents that no longer fitted. Old *records* that
@@ -39,6 +40,7 @@ class MemoryJournal:
         self._records: deque[Record] = deque(maxlen=capacity)
         self._open: dict[str, IncidentRecord] = {}
         self._unfinished: dict[str, IntentRecord] = {}
+        self._isolations: dict[str, IntentRecord] = {}
 
     @property
     def records(self) -> Sequence[Record]:
@@ -55,18 +57,29 @@ class MemoryJournal:
                 self._open.pop(record.incident, None)
             case IntentRecord():
                 self._keep(self._unfinished, record.intent, record)
+                if record.action in (ISOLATE, RELEASE):
+                    self._keep(self._isolations, record.target, record)
             case OutcomeRecord():
-                self._unfinished.pop(record.intent, None)
+                intent = self._unfinished.pop(record.intent, None)
+                if intent is not None and record.outcome == "succeeded":
+                    self._let_go(intent)
 
     async def commit(self, record: Record) -> None:
         """Keep a record; memory is the only medium there is."""
         self.note(record)
 
-    def restore(self, left: Iterable[IncidentRecord | IntentRecord]) -> None:
+    def restore(
+        self,
+        left: Iterable[IncidentRecord | IntentRecord],
+        *,
+        isolations: Iterable[IntentRecord] = (),
+    ) -> None:
         """Take over what an earlier process left open, as older than all that is known here.
 
         What is already known here is newer and stays as it is.
         """
+        for each in isolations:
+            self._isolations.setdefault(each.target, each)
         incidents, intents = self._open, self._unfinished
         self._open, self._unfinished = {}, {}
         for record in left:
@@ -87,6 +100,15 @@ class MemoryJournal:
     def open_incidents(self) -> Sequence[IncidentRecord]:
         """Newest record of every incident that has not ended, oldest first."""
         return tuple(self._open.values())
+
+    def isolations(self) -> Sequence[IntentRecord]:
+        """Newest ``isolate`` or ``release`` of every target that was not surely let go."""
+        return tuple(self._isolations.values())
+
+    def _let_go(self, ended: IntentRecord) -> None:
+        newest = self._isolations.get(ended.target)
+        if ended.action == RELEASE and newest is not None and newest.intent == ended.intent:
+            del self._isolations[ended.target]
 
     def _keep(self, table: dict[str, Kept], key: str, record: Kept) -> None:
         table[key] = record  # A known key keeps its place, so the order stays that of the openings.

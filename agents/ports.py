@@ -153,3 +153,7 @@ class Journal(Protocol):
     def open_incidents(self) -> Sequence[IncidentRecord]:
         """Newest record of every incident that has not ended, oldest first."""
         ...
+
+    def isolations(self) -> Sequence[IntentRecord]:
+        """Newest ``isolate`` or ``release`` of every target that was not surely let go."""
+        ...

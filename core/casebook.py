@@ -20,12 +20,13 @@ from ..bus.messages import (
     HealthChanged,
     Message,
     PauseTarget,
+    ReleaseTarget,
     ResumeTarget,
     Status,
     TargetProbed,
 )
 from .casefile import CaseFile, Stage
-from .effects import Effect
+from .effects import Effect, Publish
 from .incident import Incident
 from .playbook import Attempt
 from .policy import ActionFacts, EstateView, Pause, Policy, Ruling
@@ -58,6 +59,7 @@ class Casebook:
         run: number of this run of mendel, first part of every incident's name.
         left_open: newest records of the incidents that an earlier run left open.
         unsettled: intents of actions whose end nobody has seen yet.
+        isolations: intents of an earlier run that keep calls away from targets.
         stranger: care for targets that are in no configuration.
 
     Attributes:
@@ -74,6 +76,7 @@ class Casebook:
         run: int = 1,
         left_open: Sequence[IncidentRecord] = (),
         unsettled: Sequence[IntentRecord] = (),
+        isolations: Sequence[IntentRecord] = (),
         stranger: Care | None = None,
     ) -> None:
         self.topology = topology
@@ -86,6 +89,7 @@ class Casebook:
         self._past: dict[str, Past] = {}
         self._left_open = tuple(left_open)
         self._unsettled = tuple(unsettled)
+        self._isolations = tuple(isolations)
         self._run = run
         self._count = 0
 
@@ -141,7 +145,7 @@ class Casebook:
             effects += incident.take_up(record, running.get(record.incident), now_s)
             if target not in self.topology.components:
                 effects += incident.dismiss(f"{target} is not in the configuration", now_s)
-        return effects + self._tidy(now_s)
+        return effects + self._let_go() + self._tidy(now_s)
 
     def reconfigure(self, cares: Mapping[str, Care]) -> None:
         """Heal by another configuration from here on, open incidents included."""
@@ -193,6 +197,16 @@ class Casebook:
         return self.policy.mode_of(target) == "observe"
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _let_go(self) -> list[Effect]:
+        """Release what an earlier run isolated for incidents that are over."""
+        isolations, self._isolations = self._isolations, ()
+        reason = "left isolated by an earlier run of mendel"
+        return [
+            Publish(ReleaseTarget(target=each.target, incident=each.incident, reason=reason))
+            for each in isolations
+            if each.target not in self.incidents
+        ]
 
     def _on_anomaly(self, anomaly: AnomalyDetected, now_s: float) -> list[Effect]:
         target = anomaly.target

@@ -22,7 +22,8 @@ from .verify import Conclusion, Condition, VerifyConfig, conclude, condition_of
 
 NOTIFY = "notify"  # The action that tells a person; it treats nothing.
 # What is run beside the plan and leaves the target itself untouched.
-ASIDE = ("isolate", "release", NOTIFY)
+ISOLATE, RELEASE = "isolate", "release"
+ASIDE = (ISOLATE, RELEASE, NOTIFY)
 
 
 class IncidentConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

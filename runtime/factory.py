@@ -80,6 +80,7 @@ def build(
         run=run,
         left_open=journal.open_incidents(),
         unsettled=journal.unfinished_intents(),
+        isolations=journal.isolations(),
     )
     return Parts(
         casebook=casebook,

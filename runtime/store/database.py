@@ -155,8 +155,12 @@ class Database:
             if version and not self._knows_the_past:
                 incidents = await all_rows(connection, schema.OPEN_INCIDENTS)
                 intents = await all_rows(connection, schema.UNFINISHED_INTENTS)
+                isolations = await all_rows(connection, schema.ISOLATIONS)
                 self._mirror.restore(_readable(incidents, IncidentRecord))
-                self._mirror.restore(_readable(intents, IntentRecord))
+                self._mirror.restore(
+                    _readable(intents, IntentRecord),
+                    isolations=_readable(isolations, IntentRecord),
+                )
         self._knows_the_past = True
 
     async def _connect(self) -> None:

@@ -87,6 +87,12 @@ PROGRESS = "UPDATE runs SET entries = ?, audit_seq = ?, audit_hash = ? WHERE run
 AUDIT_START = "SELECT seq, hash FROM audit_start"
 AUDIT_HEAD = "SELECT audit_seq, audit_hash FROM runs ORDER BY audit_seq DESC LIMIT 1"
 OPEN_INCIDENTS = "SELECT record FROM incidents WHERE outcome = '' ORDER BY rowid"
+ISOLATIONS = (
+    "SELECT record FROM intents WHERE rowid IN (SELECT max(rowid) FROM intents"
+    " WHERE action IN ('isolate', 'release') GROUP BY target) AND NOT (action = 'release'"
+    " AND EXISTS (SELECT 1 FROM outcomes WHERE outcomes.intent = intents.intent"
+    " AND outcome = 'succeeded')) ORDER BY rowid"
+)
 UNFINISHED_INTENTS = (
     "SELECT record FROM intents WHERE NOT EXISTS"
     " (SELECT 1 FROM outcomes WHERE outcomes.intent = intents.intent) ORDER BY rowid"

@@ -146,6 +146,10 @@ class Store:
         """Newest record of every incident that has not ended, oldest first."""
         return self._mirror.open_incidents()
 
+    def isolations(self) -> Sequence[IntentRecord]:
+        """Newest ``isolate`` or ``release`` of every target that was not surely let go."""
+        return self._mirror.isolations()
+
     async def __aenter__(self) -> Store:
         try:
             await self._database.open()

@@ -33,12 +33,12 @@ def an_incident(incident: str = "1-1", stage: str = "triage", outcome: str = "")
     )
 
 
-def an_intent(intent: str = "1-1", incident: str = "1-1") -> IntentRecord:
+def an_intent(intent: str = "1-1", incident: str = "1-1", action: str = "restart") -> IntentRecord:
     return IntentRecord(
         intent=intent,
         incident=incident,
         target="cart",
-        action="restart",
+        action=action,
         attempt=1,
         timeout_s=30.0,
         at_s=13.0,
@@ -133,6 +133,22 @@ class TestJournal:
 
         assert list(journal.open_incidents()) == []
         assert list(journal.unfinished_intents()) == []
+
+    async def test_a_target_is_isolated_until_a_release_has_succeeded(
+        self, journal: Journal
+    ) -> None:
+        isolate = an_intent("1-1.isolate.1", action="isolate")
+        failed, release = (an_intent(f"1-1.release.{n}", action="release") for n in (2, 3))
+        seen = []
+        for record in (
+            *(isolate, an_outcome("1-1.isolate.1")),
+            *(failed, an_outcome("1-1.release.2", outcome="timed_out")),
+            *(release, an_outcome("1-1.release.3")),
+        ):
+            journal.note(record)
+            seen.append(list(journal.isolations()))
+
+        assert seen == [[isolate], [isolate], [failed], [failed], [release], []]
 
     async def test_what_was_handed_out_does_not_change_later(self, journal: Journal) -> None:
         journal.note(an_intent())

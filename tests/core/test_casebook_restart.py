@@ -2,9 +2,12 @@
 
 import pytest
 from clinic import Clinic, a_care
-from mendel.bus.messages import Advice, Status
-from mendel.core.policy import Denied, EstateView, Mode, PolicyConfig
-from mendel.core.records import IntentRecord
+from mendel.bus.messages import Advice, ReleaseTarget, Status
+from mendel.core.casebook import Casebook
+from mendel.core.effects import Publish
+from mendel.core.policy import Denied, EstateView, Mode, Policy, PolicyConfig
+from mendel.core.records import IncidentRecord, IntentRecord
+from mendel.core.topology import Component, Topology
 
 TAKEN_UP = "taken up again after mendel was restarted"
 
@@ -212,3 +215,44 @@ def test_an_isolation_that_stands_is_wished_again_because_guards_forgot_it() -> 
     clinic = before.restart_mendel(before.intent_of())
 
     assert clinic.kept_away == ["cart"]
+
+
+def test_what_was_left_isolated_is_released_unless_its_incident_is_still_open() -> None:
+    def isolation(target: str) -> IntentRecord:
+        return IntentRecord(
+            intent=f"1-{target}.isolate.1",
+            incident=f"1-{target}",
+            target=target,
+            action="isolate",
+            attempt=1,
+            timeout_s=30.0,
+            at_s=5.0,
+        )
+
+    left = IncidentRecord(
+        incident="1-cart",
+        target="cart",
+        stage="escalated",
+        reason="",
+        at_s=5.0,
+        onset_s=4.0,
+        isolated=True,
+    )
+    book = Casebook(
+        Topology([Component(name="cart"), Component(name="db")]),
+        {},
+        Policy(PolicyConfig()),
+        left_open=[left],
+        isolations=[isolation("cart"), isolation("db")],
+    )
+
+    first, second = book.begin(10.0), book.begin(20.0)
+
+    released = [
+        each.message
+        for each in first
+        if isinstance(each, Publish) and isinstance(each.message, ReleaseTarget)
+    ]
+    reason = "left isolated by an earlier run of mendel"
+    assert released == [ReleaseTarget(target="db", incident="1-db", reason=reason)]
+    assert second == []

@@ -153,6 +153,7 @@ class ServiceAction:
         self.timeout_s = 10.0
         self.settle_s = 3.0 if self.disruptive else 0.0
         self.problem = ""
+        self.is_known = True
         self._service = service
 
     def before(self) -> dict[str, Any]:
@@ -167,6 +168,8 @@ class ServiceAction:
         return ActionResult(True, "done")
 
     async def status(self, intent: IntentRecord) -> IntentStatus:
+        if not self.is_known:
+            return IntentStatus.UNKNOWN
         done = any(event.intent == intent.intent for event in self._service.happened)
         return IntentStatus.DONE if done else IntentStatus.NOT_DONE
 

@@ -35,13 +35,17 @@ class Records:
         )
 
     def intent(
-        self, intent: str = "1-1", incident: str = "1-1", target: str = "cart"
+        self,
+        intent: str = "1-1",
+        incident: str = "1-1",
+        target: str = "cart",
+        action: str = "restart",
     ) -> IntentRecord:
         return IntentRecord(
             intent=intent,
             incident=incident,
             target=target,
-            action="restart",
+            action=action,
             attempt=1,
             timeout_s=30.0,
             at_s=13.0,

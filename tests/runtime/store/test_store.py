@@ -103,6 +103,27 @@ class TestWriting:
         assert found.target == "caf\\udce9 \x00 \U0001f600"
         assert found.before[found.target] == [found.target, None, None]
 
+    async def test_what_keeps_calls_away_from_a_target_is_known_to_the_next_run(
+        self, open_store: OpenStore, a: Records
+    ) -> None:
+        isolate = a.intent("1-1.isolate.1", action="isolate")
+        failed = a.intent("1-1.release.2", action="release")
+        release = a.intent("1-1.release.3", action="release")
+        other = a.intent("1-2.isolate.1", action="isolate", target="db")
+        known = []
+        for records in (
+            (isolate, a.outcome("1-1.isolate.1"), a.intent("1-1.1")),
+            (failed, a.outcome("1-1.release.2", outcome="timed_out"), other),
+            (release, a.outcome("1-1.release.3")),
+        ):
+            async with open_store() as store:
+                for record in records:
+                    await store.commit(record)
+            async with open_store() as store:
+                known.append(store.isolations())
+
+        assert known == [(isolate,), (failed, other), (other,)]
+
     async def test_what_json_cannot_hold_is_refused_to_who_hands_it_in(
         self, open_store: OpenStore, a: Records
     ) -> None:
