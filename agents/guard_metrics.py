@@ -1,15 +1,11 @@
-"""What guards have counted: for dashboards, and for the Monitor, which watches it as any metric."""
+"""What guards have counted, under the names that the field gives it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from msgspec import Struct
 
-from .clock import clock
 from .guard import Guard
 from .guard_registry import guards
-from .ports import Sample
 
 
 class GuardMetrics(Struct, frozen=True, kw_only=True):
@@ -96,62 +92,3 @@ def metrics_of(guard: Guard) -> GuardMetrics:
 def all_metrics() -> list[GuardMetrics]:
     """Read the counts of all guards of the program, by target."""
     return [metrics_of(guard) for _, guard in sorted(guards().items())]
-
-
-class GuardProbe:
-    """Shows the Monitor what the callers of a target see; a `Probe` like any other.
-
-    The calls that a program makes anyway are the best signal there is of a target's health: they
-    fail when its users fail, also where its own health check is green.
-
-    Args:
-        guard: whose calls.
-        every_s: seconds between two readings.
-    """
-
-    name = "calls"
-
-    def __init__(self, guard: Guard, every_s: float = 1.0) -> None:
-        self._guard = guard
-        self._before = metrics_of(guard)
-        self._at_s = clock.now_s()
-        self.every_s = every_s
-
-    @property
-    def target(self) -> str:
-        """Whom the calls go to."""
-        return self._guard.target
-
-    @property
-    def timeout_s(self) -> float:
-        """How long a reading may take; it only reads counters."""
-        return self.every_s
-
-    def read(self) -> Sample:
-        """Tell how calls have gone since the last reading; rates are left out without calls."""
-        before, now = self._before, metrics_of(self._guard)
-        now_s = clock.now_s()
-        passed_s = max(now_s - self._at_s, 1e-9)
-        self._before, self._at_s = now, now_s
-        failed = now.calls_failed - before.calls_failed
-        slow = now.calls_slow - before.calls_slow
-        calls = now.calls_successful - before.calls_successful + failed + slow
-        refused = now.calls_not_permitted - before.calls_not_permitted
-        metrics = {
-            "calls_per_s": calls / passed_s,
-            "calls_not_permitted_per_s": refused / passed_s,
-            "circuit_closed": float(now.state == "closed"),
-        }
-        if calls > 0:
-            metrics |= {"failure_rate": failed / calls, "slow_call_rate": slow / calls}
-        return Sample(metrics, detail=f"circuit {now.state}")
-
-
-def guard_probes(every_s: float = 1.0, targets: Iterable[str] = ()) -> list[GuardProbe]:
-    """Make a probe for each guard of the program, or for those of some targets."""
-    wanted = set(targets)
-    return [
-        GuardProbe(guard, every_s)
-        for target, guard in sorted(guards().items())
-        if not wanted or target in wanted
-    ]

@@ -2,8 +2,7 @@ import asyncio
 
 import pytest
 from mendel import CircuitConfig, Guard, GuardConfig, guard
-from mendel.agents.guard_metrics import GuardMetrics, GuardProbe, all_metrics, guard_probes
-from mendel.agents.ports import Probe, Sample
+from mendel.agents.guard_metrics import GuardMetrics, all_metrics
 from mendel.core.limits import BulkheadConfig, RateConfig, ThrottleConfig
 from mendel.core.retry import HedgeConfig, RetryConfig
 
@@ -64,43 +63,3 @@ async def test_all_parts_are_counted() -> None:
     counted = all_metrics()[0]
     assert (counted.retries, counted.fallbacks, counted.calls_failed) == (1, 2, 2)
     assert (counted.calls_limited, counted.retries_refused, counted.limit) == (1, 0, 0)
-
-
-async def test_the_monitor_sees_calls_as_it_sees_any_metric() -> None:
-    guard("cart")
-    probe: Probe = GuardProbe(guard("db"), every_s=2.0)
-    await call(guard("db"), good=6, failing=2)
-    await asyncio.sleep(2.0)
-
-    assert (probe.target, probe.name, probe.every_s, probe.timeout_s) == ("db", "calls", 2.0, 2.0)
-    assert probe.read() == Sample(
-        {
-            "calls_per_s": 4.0,
-            "calls_not_permitted_per_s": 0.0,
-            "circuit_closed": 1.0,
-            "failure_rate": 0.25,
-            "slow_call_rate": 0.0,
-        },
-        detail="circuit closed",
-    )
-
-
-async def test_without_calls_there_are_no_rates() -> None:
-    probe = GuardProbe(guard("db"))
-    guard("db").force_open("test")
-    assert guard("db").allow() is None
-    await asyncio.sleep(1.0)
-
-    assert probe.read().metrics == {
-        "calls_per_s": 0.0,
-        "calls_not_permitted_per_s": 1.0,
-        "circuit_closed": 0.0,
-    }
-
-
-async def test_there_is_a_probe_for_each_guard() -> None:
-    for target in ("db", "cart", "web"):
-        guard(target)
-
-    assert [probe.target for probe in guard_probes()] == ["cart", "db", "web"]
-    assert [probe.target for probe in guard_probes(targets=["web"])] == ["web"]
