@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .agents.agent import Agent, AgentConfig, on
-    from .agents.guard import Guard
-    from .agents.guard_config import GuardConfig
-    from .agents.guard_registry import guard, guards
+    from .agents.guards.config import GuardConfig
+    from .agents.guards.guard import Guard
+    from .agents.guards.registry import guard, guards
     from .agents.ports import Action, ActionResult, IntentStatus, Probe, Sample, World
     from .bus.local import LocalBus
     from .bus.messages import Advice, Message, RecoveryProposed
@@ -36,8 +36,8 @@ _HOMES = {
     "Component": ".core.topology",
     "Config": ".runtime.config",
     "Gene": ".core.gene",
-    "Guard": ".agents.guard",
-    "GuardConfig": ".agents.guard_config",
+    "Guard": ".agents.guards.guard",
+    "GuardConfig": ".agents.guards.config",
     "IntentStatus": ".agents.ports",
     "LocalBus": ".bus.local",
     "MendelError": ".errors",
@@ -47,8 +47,8 @@ _HOMES = {
     "Sample": ".agents.ports",
     "System": ".runtime.system",
     "World": ".agents.ports",
-    "guard": ".agents.guard_registry",
-    "guards": ".agents.guard_registry",
+    "guard": ".agents.guards.registry",
+    "guards": ".agents.guards.registry",
     "launch": ".runtime.launch",
     "load": ".runtime.config",
     "on": ".agents.agent",

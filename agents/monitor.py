@@ -34,7 +34,7 @@ from ..core.treatment import ASIDE
 from ..core.watch import CALLS, TargetWatch
 from ..core.windows import Rows
 from .agent import Agent, AgentConfig, on
-from .call_feed import CallFeed
+from .guards.feed import CallFeed
 from .ports import Probe, Sample, World
 from .timers import Timer
 

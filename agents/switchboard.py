@@ -14,10 +14,10 @@ from ..bus.messages import CircuitChanged, IsolateTarget, ReleaseTarget
 from ..core.circuit import CircuitRecord
 from ..errors import ConfigError
 from .execution import Execution
-from .guard import Guard, GuardConfig
-from .guard_events import listen
-from .guard_registry import guard as make_guard
-from .guard_registry import guards, on_made
+from .guards.events import listen
+from .guards.guard import Guard, GuardConfig
+from .guards.registry import guard as make_guard
+from .guards.registry import guards, on_made
 
 Wish = IsolateTarget | ReleaseTarget
 

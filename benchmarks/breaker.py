@@ -29,8 +29,8 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from mendel.agents.guard import Guard
-from mendel.agents.guard_config import GuardConfig
+from mendel.agents.guards.config import GuardConfig
+from mendel.agents.guards.guard import Guard
 from mendel.core.circuit import CircuitConfig
 from mendel.core.limits import BulkheadConfig
 from mendel.core.retry import RetryConfig

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from ..agents.guard import GuardConfig
+from ..agents.guards.guard import GuardConfig
 from ..core.detect import Threshold
 from ..core.policy import Mode
 from ..core.topology import Kind

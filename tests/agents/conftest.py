@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from mendel.agents.guard_registry import forget, guards
+from mendel.agents.guards.registry import forget, guards
 
 
 @pytest.fixture(autouse=True)

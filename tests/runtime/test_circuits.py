@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from mendel import CallNotPermitted, guard, guards
-from mendel.agents.guard_registry import forget
+from mendel.agents.guards.registry import forget
 from mendel.core.circuit import CircuitConfig
 from mendel.runtime.config import load
 from mendel.runtime.launch import launch

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from estates import Estate, Watcher
 from mendel import CallNotPermitted, guard, guards
-from mendel.agents.guard_registry import forget
+from mendel.agents.guards.registry import forget
 from mendel.agents.journal import MemoryJournal
 from mendel.bus.messages import AnomalyDetected, CircuitChanged, IncidentClosed
 from mendel.core.circuit import CircuitConfig

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from functools import partial
 from typing import Any
 
-from ..errors import ConfigError
+from ...errors import ConfigError
 from .clock import clock
 
 Call = partial[Any]  # A call that is ready to be made, and made again.

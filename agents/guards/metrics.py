@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from .guard import Guard
-from .guard_registry import guards
+from .registry import guards
 
 
 class GuardMetrics(Struct, frozen=True, kw_only=True):

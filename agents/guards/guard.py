@@ -40,15 +40,15 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET
 
-from ..core.circuit import Circuit, CircuitConfig, CircuitRecord, Outcome, Pass, State
-from ..core.eras import Closed, Disabled
-from ..errors import CallNotPermitted, ConfigError
+from ...core.circuit import Circuit, CircuitConfig, CircuitRecord, Outcome, Pass, State
+from ...core.eras import Closed, Disabled
+from ...errors import CallNotPermitted, ConfigError
 from .clock import clock
-from .guard_config import GuardConfig
-from .guard_events import Listener, acquire, changes, deliver, listen, lock, release
-from .guard_rules import Rules
-from .guard_steps import Block, Steps
-from .guard_wrap import wrap
+from .config import GuardConfig
+from .events import Listener, acquire, changes, deliver, listen, lock, release
+from .rules import Rules
+from .steps import Block, Steps
+from .wrap import wrap
 
 __all__ = ["Guard", "GuardConfig"]
 
@@ -88,7 +88,7 @@ class Guard:
         target: name of what is called; of one component it is the component's name.
         config: what the guard consists of.
         rules: which ends of calls count as failures.
-        fallback: what a caller gets instead of an error; see `mendel.agents.guard_steps.Steps`.
+        fallback: what a caller gets instead of an error; see `mendel.agents.guards.steps.Steps`.
 
     Attributes:
         circuit: its circuit breaker.
@@ -364,7 +364,7 @@ class Guard:
             deliver()
 
     def names(self) -> dict[str, Any]:
-        """What the texts of `mendel.agents.guard_wrap` refer to."""
+        """What the texts of `mendel.agents.guards.wrap` refer to."""
         names: dict[str, Any] = {
             "_g_circuit": self.circuit,
             "_g_begin": self.begin,

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from ..core.adaptive import AdaptiveConfig
-from ..core.circuit import CircuitConfig
-from ..core.concurrency import AdaptiveLimitConfig
-from ..core.limits import BulkheadConfig, RateConfig, ThrottleConfig
-from ..core.retry import HedgeConfig, RetryConfig
-from ..core.settings import Settings
-from ..errors import ConfigError
+from ...core.adaptive import AdaptiveConfig
+from ...core.circuit import CircuitConfig
+from ...core.concurrency import AdaptiveLimitConfig
+from ...core.limits import BulkheadConfig, RateConfig, ThrottleConfig
+from ...core.retry import HedgeConfig, RetryConfig
+from ...core.settings import Settings
+from ...errors import ConfigError
 
 _PARTS: dict[str, type[Settings]] = {
     "circuit": CircuitConfig,

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 import mendel
 import pytest
 from mendel import CallNotPermitted, CircuitConfig, Guard, GuardConfig, guard, guards
-from mendel.agents import guard_registry
-from mendel.agents.guard_events import listen
-from mendel.agents.guard_rules import Rules
-from mendel.agents.last_good import LastGood
-from mendel.agents.retry_after import retry_after_s
+from mendel.agents.guards import registry
+from mendel.agents.guards.events import listen
+from mendel.agents.guards.last_good import LastGood
+from mendel.agents.guards.retry_after import retry_after_s
+from mendel.agents.guards.rules import Rules
 from mendel.core.circuit import State
 from mendel.core.limits import BulkheadConfig
 from mendel.core.retry import RetryConfig
@@ -276,7 +276,7 @@ class TestRegistry:
             guard("db", GuardConfig(), timeout_s=1.0)
 
     def test_there_is_a_bound(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(guard_registry, "GUARDS_MAX", 2)
+        monkeypatch.setattr(registry, "GUARDS_MAX", 2)
         guard("a")
         guard("b")
 
@@ -350,7 +350,7 @@ def test_types_made_at_run_time_do_not_pile_up() -> None:
 def test_without_atomic_increments_every_call_is_reported(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("mendel.agents.guard._INCREMENTS_ARE_ATOMIC", False)
+    monkeypatch.setattr("mendel.agents.guards.guard._INCREMENTS_ARE_ATOMIC", False)
     breaker = Guard("db")
 
     @breaker

@@ -6,14 +6,14 @@ from typing import Any
 
 from msgspec import UNSET
 
-from ..core.adaptive import Adaptation, AdaptiveConfig
-from ..core.circuit import Outcome, Pass
-from ..errors import ConfigError
+from ...core.adaptive import Adaptation, AdaptiveConfig
+from ...core.circuit import Outcome, Pass
+from ...errors import ConfigError
 from .clock import clock
+from .config import GuardConfig
+from .events import changes, deliver, lock
 from .guard import Guard
-from .guard_config import GuardConfig
-from .guard_events import changes, deliver, lock
-from .guard_rules import Rules
+from .rules import Rules
 
 
 class AdaptiveGuard(Guard):

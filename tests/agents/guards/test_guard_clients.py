@@ -8,9 +8,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 from mendel import CallNotPermitted, CircuitConfig, GuardConfig
-from mendel.agents.guard_aiohttp import GuardMiddleware
-from mendel.agents.guard_httpx import GuardTransport
-from mendel.agents.host_guards import HostGuards
+from mendel.agents.guards.hosts import HostGuards
+from mendel.agents.guards.over_aiohttp import GuardMiddleware
+from mendel.agents.guards.over_httpx import GuardTransport
 from mendel.core.retry import RetryConfig
 from mendel.errors import ConfigError
 

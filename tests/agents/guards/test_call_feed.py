@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from mendel import guard, guards
-from mendel.agents.call_feed import CallFeed
-from mendel.agents.guard_registry import forget
+from mendel.agents.guards.feed import CallFeed
+from mendel.agents.guards.registry import forget
 from mendel.core.circuit import CircuitConfig
 
 

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 
 import pytest
 from mendel import CircuitConfig, GuardConfig, guard
-from mendel.agents.adaptive_guard import AdaptiveGuard
+from mendel.agents.guards.adaptive import AdaptiveGuard
 from mendel.core.adaptive import AdaptiveConfig
 from mendel.core.circuit import State
 from mendel.errors import ConfigError

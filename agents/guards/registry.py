@@ -9,12 +9,12 @@ from typing import Any
 from msgspec import UNSET
 from msgspec.structs import fields
 
-from ..errors import ConfigError
-from .adaptive_guard import make_guard
+from ...errors import ConfigError
+from .adaptive import make_guard
+from .config import GuardConfig
+from .events import lock
 from .guard import Guard
-from .guard_config import GuardConfig
-from .guard_events import lock
-from .guard_rules import Rules
+from .rules import Rules
 
 # A program that names targets after users or URLs would otherwise grow for ever.
 GUARDS_MAX = 10_000
@@ -45,7 +45,7 @@ def guard(
         ignored: of these, the ones that say nothing about the target's health.
         is_failure: has the last word on an exception that would count.
         is_failed_result: finds failures among results.
-        fallback: what a caller gets instead of an error; see `mendel.agents.guard_steps.Steps`.
+        fallback: what a caller gets instead of an error; see `mendel.agents.guards.steps.Steps`.
         parts: fields of `GuardConfig`.
 
     Raises:

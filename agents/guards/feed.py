@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .guard_registry import guards
+from .registry import guards
 
 # Fewer calls than these between two looks are an anecdote, not a rate.
 CALLS_MIN = 5

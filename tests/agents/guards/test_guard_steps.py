@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 import pytest
 from mendel import CallNotPermitted, CircuitConfig, Guard, GuardConfig
-from mendel.agents.gate import priority
-from mendel.agents.guard_rules import Rules
-from mendel.agents.last_good import LastGood
+from mendel.agents.guards.gate import priority
+from mendel.agents.guards.last_good import LastGood
+from mendel.agents.guards.rules import Rules
 from mendel.core.circuit import State
 from mendel.core.concurrency import AdaptiveLimitConfig
 from mendel.core.limits import BulkheadConfig, RateConfig, ThrottleConfig

@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
-from ..core.circuit import Outcome, Pass
-from ..core.concurrency import AdaptiveLimit
-from ..core.limits import Bulkhead, RateLimit, Throttle
-from ..core.retry import Hedges, Retries
-from ..errors import CallNotPermitted, ConfigError
+from ...core.circuit import Outcome, Pass
+from ...core.concurrency import AdaptiveLimit
+from ...core.limits import Bulkhead, RateLimit, Throttle
+from ...core.retry import Hedges, Retries
+from ...errors import CallNotPermitted, ConfigError
 from .clock import clock
 from .deadlines import Deadlines
+from .events import lock
 from .gate import Gate, Unlimited
-from .guard_events import lock
 from .last_good import Call, LastGood
 from .race import first_success
 from .retry_after import retry_after_s
 
 if TYPE_CHECKING:
+    from .config import GuardConfig
     from .guard import Guard
-    from .guard_config import GuardConfig
 
 
 class Block:
@@ -290,7 +290,7 @@ class Steps:
             self.gate.wake()
 
     def names(self) -> dict[str, Any]:
-        """What the texts of `mendel.agents.guard_wrap` refer to."""
+        """What the texts of `mendel.agents.guards.wrap` refer to."""
         names: dict[str, Any] = {
             "_g_slots": self.gate.slots,
             "_g_queue": self.gate.queue,

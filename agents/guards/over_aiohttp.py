@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
+from .config import GuardConfig
 from .guard import Guard
-from .guard_config import GuardConfig
-from .host_guards import HostGuards
+from .hosts import HostGuards
 
 
 class GuardMiddleware:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 from mendel import CircuitConfig, Guard, GuardConfig, guard
-from mendel.agents.guard_metrics import GuardMetrics, all_metrics
+from mendel.agents.guards.metrics import GuardMetrics, all_metrics
 from mendel.core.limits import BulkheadConfig, RateConfig, ThrottleConfig
 from mendel.core.retry import HedgeConfig, RetryConfig
 

@@ -7,12 +7,12 @@ from collections import deque
 from contextvars import ContextVar
 from typing import ClassVar
 
-from ..core.circuit import Outcome
-from ..core.concurrency import AdaptiveLimit
-from ..core.limits import Bulkhead
-from ..errors import CallNotPermitted
+from ...core.circuit import Outcome
+from ...core.concurrency import AdaptiveLimit
+from ...core.limits import Bulkhead
+from ...errors import CallNotPermitted
 from .clock import clock
-from .guard_events import lock
+from .events import lock
 
 #: Importance of what runs in this context, from 0 (keep at all cost) to 3 (first to be refused).
 priority: ContextVar[int] = ContextVar("mendel.priority", default=0)

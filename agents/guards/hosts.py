@@ -6,11 +6,11 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from ..errors import ConfigError
-from .adaptive_guard import make_guard
+from ...errors import ConfigError
+from .adaptive import make_guard
+from .config import GuardConfig
 from .guard import Guard
-from .guard_config import GuardConfig
-from .guard_rules import Rules
+from .rules import Rules
 
 Send = Callable[[Callable[[Any], Awaitable[Any]], Any], Awaitable[Any]]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from mendel import CallNotPermitted, CircuitConfig, Guard, GuardConfig
-from mendel.agents.guard_rules import Rules
+from mendel.agents.guards.rules import Rules
 from mendel.bus.messages import CircuitChanged
 from mendel.core.circuit import State
 

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from ..bus.messages import CircuitChanged
+from ...bus.messages import CircuitChanged
 
 Listener = Callable[[CircuitChanged], None]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import httpx
 
+from .config import GuardConfig
 from .guard import Guard
-from .guard_config import GuardConfig
-from .host_guards import HostGuards
+from .hosts import HostGuards
 
 
 class GuardTransport(httpx.AsyncBaseTransport):

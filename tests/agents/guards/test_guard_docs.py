@@ -4,11 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from mendel.agents.guard_config import GuardConfig
+from mendel.agents.guards.config import GuardConfig
 from mendel.core.circuit import CircuitConfig
 from msgspec.structs import fields
 
-PAGE = (Path(__file__).parents[2] / "docs" / "circuit-breaker.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "circuit-breaker.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("line", re.findall(r"^from mendel.*$", PAGE, re.MULTILINE))
