@@ -177,3 +177,25 @@ def test_killed_in_the_middle_of_its_work_mendel_loses_nothing_and_repeats_nothi
 
     assert intents >= KILLS // 2
     assert interrupted >= KILLS // 10
+
+
+def test_a_stop_in_the_middle_of_an_action_ends_it_and_the_next_run_knows(tmp_path: Path) -> None:
+    estate = an_estate(tmp_path / "shop")
+    file = estate.path / "mendel.toml"
+    file.write_text(file.read_text().replace("sleep 0.2", "sleep 60; touch late"))
+    try:
+        estate.start()
+        break_something(estate, "cart")
+        eventually(lambda: runs(estate, "cart"), within_s=20, what=f"treated: {estate.log}")
+        assert estate.stop() < 2.0
+        (interrupted,) = rows(estate, UNFINISHED)
+        (estate.path / "cart.broken").unlink()
+
+        estate.start()
+        eventually(lambda: is_over(estate), within_s=30, what=f"all is well: {estate.log}")
+
+        assert runs(estate, "cart") == [interrupted]
+        assert not (estate.path / "late").exists()
+        assert estate.stop() < 2.0
+    finally:
+        estate.clean_up()
