@@ -18,3 +18,6 @@ myst_heading_anchors = 3
 # What the commands say of themselves, written anew with every build.
 _reference = app.generate_docs(output_format="markdown")
 Path(__file__).with_name("command-reference.md").write_text(_reference, encoding="utf-8")
+
+# A field may be called `type`, and there is more than one.
+suppress_warnings = ["ref.python"]
