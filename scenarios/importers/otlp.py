@@ -7,14 +7,14 @@ the last point is taken, which is what a detector can watch; its buckets are pas
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from .names import Names
-from .source import Point, Rates, Source
+from .source import Last, Point, Rates, Source
 
 _CUMULATIVE = (2, "AGGREGATION_TEMPORALITY_CUMULATIVE", "2")
 
@@ -47,11 +47,19 @@ class _DataPoint(Struct, rename="camel"):
     count: int | str = 0
     sum: float | str | None = None
 
+    @property
+    def at_utc(self) -> float:
+        return int(self.time_unix_nano) / 1e9
+
 
 class _Data(Struct, rename="camel"):
     data_points: list[_DataPoint] = []
     aggregation_temporality: int | str = 0
     is_monotonic: bool = False
+
+    @property
+    def is_cumulative(self) -> bool:
+        return self.aggregation_temporality in _CUMULATIVE
 
 
 class _Metric(Struct, rename="camel"):
@@ -110,21 +118,14 @@ class _Reader:
         self._source = source
         self._names = names
         self._rates = Rates()
-        self._totals: dict[object, tuple[float, float]] = {}
+        self._totals = Last()
 
     def points(self, request: _Request) -> Iterator[Point]:
         for resource in request.resource_metrics:
-            shared = {each.key: each.value.text() for each in resource.resource.attributes}
-            target_labels = {
-                key: value for key, value in shared.items() if key in self._identifying
-            }
+            shared = _labels(resource.resource.attributes)
             for scope in resource.scope_metrics:
                 for metric in scope.metrics:
-                    yield from self._metric(metric, target_labels)
-
-    @property
-    def _identifying(self) -> tuple[str, ...]:
-        return (*self._names.target_labels, self._names.replica_label)
+                    yield from self._metric(metric, shared)
 
     def _metric(self, metric: _Metric, shared: Mapping[str, str]) -> Iterator[Point]:
         data = metric.gauge or metric.sum or metric.histogram or metric.exponential_histogram
@@ -133,41 +134,40 @@ class _Reader:
             return
         is_histogram = metric.gauge is None and metric.sum is None
         counts = metric.sum is not None and data.is_monotonic
+        name = f"{metric.name}_mean" if is_histogram else metric.name
+        measure = self._mean if is_histogram else self._rate if counts else _value
         for point in data.data_points:
-            labels = {each.key: each.value.text() for each in point.attributes}
+            labels = _labels(point.attributes)
+            # Of the resource only the target is told, but it tells series apart.
+            series = (*shared.items(), metric.name, *labels.items())
             target = self._names.target_of({**shared, **labels}, self._source.stem)
-            name = f"{metric.name}_mean" if is_histogram else metric.name
             named, factor = self._names.metric_of(name, labels, unit=metric.unit, counts=counts)
-            at_utc = int(point.time_unix_nano) / 1e9
-            series = (target, named)
-            if is_histogram:
-                value = self._mean(series, point, data)
-            elif counts:
-                value = self._rate(series, at_utc, point, data)
-            else:
-                value = _number(point)
+            value = measure(series, point, data)
             if value is not None and math.isfinite(value):
-                yield at_utc, target, named, value * factor
+                yield point.at_utc, target, named, value * factor
 
-    def _rate(self, series: object, at_utc: float, point: _DataPoint, data: _Data) -> float | None:
-        value = _number(point)
+    def _rate(self, series: object, point: _DataPoint, data: _Data) -> float | None:
+        value = _value(series, point, data)
         if value is None:
             return None
-        if data.aggregation_temporality in _CUMULATIVE:
-            return self._rates.rate(series, at_utc, value)
-        lasted_s = at_utc - int(point.start_time_unix_nano) / 1e9
+        if data.is_cumulative:
+            return self._rates.rate(series, point.at_utc, value)
+        lasted_s = point.at_utc - int(point.start_time_unix_nano) / 1e9
         return value / lasted_s if lasted_s > 0 else None
 
     def _mean(self, series: object, point: _DataPoint, data: _Data) -> float | None:
         count, total = float(point.count), float(point.sum or 0.0)
-        if data.aggregation_temporality in _CUMULATIVE:
-            before = self._totals.get(series, (0.0, 0.0))
-            self._totals[series] = (count, total)
-            if before[0] <= count:
+        if data.is_cumulative:
+            before = self._totals.swap(series, (count, total))
+            if before is not None and before[0] <= count:
                 count, total = count - before[0], total - before[1]
         return total / count if count else None
 
 
-def _number(point: _DataPoint) -> float | None:
+def _labels(attributes: Iterable[_Attribute]) -> dict[str, str]:
+    return {each.key: each.value.text() for each in attributes}
+
+
+def _value(_series: object, point: _DataPoint, _data: _Data) -> float | None:
     value = point.as_double if point.as_double is not None else point.as_int
     return float(value) if value is not None else None

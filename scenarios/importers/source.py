@@ -137,26 +137,38 @@ def parse_time(text: str) -> float:
     return number / 1e9
 
 
-class Rates:
-    """Turns values that only count up into rates per second.
+class Last:
+    """What a series was before, for as many series as there is room for.
 
-    Attributes:
-        kept: how many series are known; beyond the bound the oldest is forgotten.
+    Args:
+        series_max: how many are known; beyond it the one not heard of for longest is forgotten.
     """
 
     def __init__(self, series_max: int = 1_000_000) -> None:
-        self._last: dict[object, tuple[float, float]] = {}
+        self._known: dict[object, tuple[float, float]] = {}
         self._series_max = series_max
+
+    def swap(self, series: object, now: tuple[float, float]) -> tuple[float, float] | None:
+        """What the series was, and from now on it is this."""
+        before = self._known.pop(series, None)
+        self._known[series] = now
+        if len(self._known) > self._series_max:
+            del self._known[next(iter(self._known))]
+        return before
+
+
+class Rates:
+    """Turns values that only count up into rates per second."""
+
+    def __init__(self) -> None:
+        self._last = Last()
 
     def rate(self, series: object, at_utc: float, value: float) -> float | None:
         """Increase per second since the last value; ``None`` for the first one.
 
         A value below the last one means that whoever counts has started anew.
         """
-        before = self._last.pop(series, None)
-        self._last[series] = (at_utc, value)
-        if len(self._last) > self._series_max:
-            del self._last[next(iter(self._last))]
+        before = self._last.swap(series, (at_utc, value))
         if before is None or at_utc <= before[0]:
             return None
         grown = value - before[1] if value >= before[1] else value

@@ -83,7 +83,7 @@ class Event(Struct, frozen=True, tag_field="k", tag="event", omit_defaults=True)
 
     Attributes:
         at_s: when it was sent.
-        type: name of its class.
+        kind: name of its class.
         fields: those of the message, as JSON knows them.
         id: of its envelope; rising within a recording.
         cause: ``id`` of the message that was being handled when this one was sent; 0 for none.
@@ -91,7 +91,7 @@ class Event(Struct, frozen=True, tag_field="k", tag="event", omit_defaults=True)
     """
 
     at_s: float = field(name="t")
-    type: str
+    kind: str = field(name="type")
     fields: Any = field(name="f")
     id: int = 0
     cause: int = 0
@@ -103,11 +103,11 @@ class Event(Struct, frozen=True, tag_field="k", tag="event", omit_defaults=True)
         Raises:
             MessageError: its type is not known here, or its fields do not fit.
         """
-        kind = message_type(self.type)
+        message_class = message_type(self.kind)
         try:
-            return msgspec.convert(self.fields, kind)
+            return msgspec.convert(self.fields, message_class)
         except msgspec.ValidationError as error:
-            raise MessageError(self.type, f"{self.type} cannot be read: {error}") from error
+            raise MessageError(self.kind, f"{self.kind} cannot be read: {error}") from error
 
 
 class Fault(Struct, frozen=True, kw_only=True, tag_field="k", tag="fault", omit_defaults=True):

@@ -101,6 +101,7 @@ class _Members:
         self._file = file
         self._note = note
         self._at = 0  # How many bytes of the file have been dealt with.
+        self._member_at = 0
 
     def read(self, data: bytes) -> Iterator[bytes | None]:
         while data:
@@ -112,6 +113,7 @@ class _Members:
     def _member(self, data: bytes) -> Generator[bytes | None, None, bytes]:
         """Text of one member; returns the bytes after it."""
         stream = zlib.decompressobj(_GZIP)
+        self._member_at = self._at
         while data:
             spare = stream.copy()  # An error takes along what came out before it.
             try:
@@ -135,18 +137,19 @@ class _Members:
     def _go_on_after(self, data: bytes, used: int) -> bytes:
         """The bytes from the next member on; none when there is no other."""
         damaged_at = self._at + used
-        start = data.find(_MEMBER, used)
+        # A member may have broken off, and the damage been seen only well inside of the next one.
+        start = data.find(_MEMBER, max(0, self._member_at + 1 - self._at))
         while start < 0:
             more = self._more()
             if not more:
                 self._note(damaged_at, "damaged from here to its end")
                 return b""
-            keep = data[-len(_MEMBER) :]
-            self._at += len(data) - len(keep)
-            data = keep + more
-            start = data.find(_MEMBER, 1 if damaged_at == self._at else 0)
+            keep = min(len(data), len(_MEMBER) - 1)
+            self._at += len(data) - keep
+            data = data[len(data) - keep :] + more
+            start = data.find(_MEMBER, max(0, self._member_at + 1 - self._at))
         self._at += start
-        self._note(damaged_at, f"damaged; goes on at byte {self._at:,}")
+        self._note(min(damaged_at, self._at), f"damaged; goes on at byte {self._at:,}")
         return data[start:]
 
 

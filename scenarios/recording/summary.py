@@ -26,7 +26,7 @@ class Summary(Struct, frozen=True, kw_only=True):
         last_s: time of the latest record.
         targets: rows by target.
         metrics: values by metric.
-        events: events by type.
+        events: events by kind.
         faults: faults by kind.
         labels: how many there are.
         annotations: by kind.
@@ -70,7 +70,7 @@ class _Tally:
                 for name in record.metrics:
                     _count(self.metrics, name)
             case Event():
-                _count(self.events, record.type)
+                _count(self.events, record.kind)
             case Fault():
                 _count(self.faults, record.kind)
             case Label():

@@ -139,6 +139,29 @@ class TestCrash:
         assert threads == {"recorder"}
 
 
+class TestSlowDisk:
+    def test_what_comes_while_the_disk_is_busy_waits_for_it(self, path: Path) -> None:
+        free = threading.Event()
+        free.set()
+
+        class Slow(RecordingWriter):
+            def flush(self) -> None:
+                assert free.wait(5.0)
+                super().flush()
+
+        async def story() -> None:
+            async with LocalBus() as bus, Recorder(bus, Slow(path, HEADER)):
+                free.clear()
+                for number in range(3):
+                    bus.publish(a_reading(float(number)))
+                    await asyncio.sleep(1.1 * FLUSH_S)  # Of a thread's time, which is real.
+                free.set()
+
+        in_real_time(story)
+
+        assert [each.at_s for each in read(path)] == [0.0, 1.0, 2.0]
+
+
 class TestBounds:
     @pytest.mark.virtual_time
     async def test_what_is_too_much_is_left_out_and_said(self, path: Path) -> None:

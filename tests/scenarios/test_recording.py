@@ -239,6 +239,28 @@ class TestGarbled:
         assert len(found) > 30_000
         assert found[-20_000:] == written[-20_000:]
 
+    def test_what_follows_a_recording_that_broke_off_is_found(self, tmp_path: Path) -> None:
+        whole = a_recording(tmp_path / "run.jsonl.gz").read_bytes()
+        joined = tmp_path / "joined.jsonl.gz"
+        for length in range(len(whole) - 20, len(whole)):
+            joined.write_bytes(whole[:length] + whole)
+            with Recording(joined) as recording:
+                found = list(recording)
+
+            assert found[-len(RECORDS) :] == RECORDS
+            assert recording.damaged >= 1
+
+    def test_a_damaged_start_of_a_member_at_the_end_of_a_piece_is_passed_over_once(
+        self, tmp_path: Path
+    ) -> None:
+        path = a_recording(tmp_path / "run.jsonl.gz")
+        broken = path.read_bytes()[:10] + b"\xff" * 65_526  # The first piece ends in the middle.
+        path.write_bytes(path.read_bytes() + broken + b"\xff" * 100)
+
+        with Recording(path) as recording:
+            assert list(recording) == RECORDS
+            assert recording.damaged == 1
+
     @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
     def test_one_wrong_bit_anywhere_is_survived(
         self, tmp_path_factory: pytest.TempPathFactory, place: float, bit: int

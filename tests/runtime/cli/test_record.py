@@ -66,7 +66,7 @@ def read(path: Path) -> list[Record]:
 
 
 def events(path: Path) -> list[str]:
-    return [each.type for each in read(path) if isinstance(each, Event)]
+    return [each.kind for each in read(path) if isinstance(each, Event)]
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ class TestRun:
         rows = [each for each in found if isinstance(each, Row)]
         assert {(row.target, row.probe) for row in rows} == {("db", "process"), ("cart", "process")}
         assert {row.metrics["alive"] for row in rows if row.target == "db"} == {0.0, 1.0}
-        course = [each.type for each in found if isinstance(each, Event)]
+        course = [each.kind for each in found if isinstance(each, Event)]
         expected = ["AnomalyDetected", "IncidentOpened", "RunAction", "ActionFinished"]
         places = [course.index(name) for name in [*expected, "IncidentClosed"]]
         assert places == sorted(places)

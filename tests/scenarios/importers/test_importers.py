@@ -19,7 +19,7 @@ from mendel.scenarios.importers import (
     import_recording,
 )
 from mendel.scenarios.importers.order import in_order
-from mendel.scenarios.importers.source import Rates
+from mendel.scenarios.importers.source import LINE_BYTES_MAX, Last, Rates, parse_time
 from mendel.scenarios.recording import Label, Record, Recording, Row
 
 START = 1_700_000_000
@@ -75,6 +75,13 @@ class TestCsv:
             (3, "`high` is not a number"),
             (4, "expected 2 columns, found 1"),
             (7, "byte 1 is not UTF-8"),
+        ]
+
+    def test_a_field_without_end_costs_itself_only(self, tmp_path: Path) -> None:
+        text = f"time,ok\n1700000000,{'1' * 200_000}\n1700000001,1\n"
+
+        assert problems("csv", tmp_path / "bad.csv", text) == [
+            (2, "field larger than field limit (131072)")
         ]
 
     @pytest.mark.parametrize("text", ["1700000000,1\n", "just one column\n", ""])
@@ -200,8 +207,36 @@ class TestOtlp:
             (START + 12, "cart", "http_duration_mean_s", 2.0),
         ]
 
+    def test_replicas_of_a_service_count_each_for_itself(self, tmp_path: Path) -> None:
+        counted = {"aggregationTemporality": 2, "isMonotonic": True}
+        lines = [
+            otlp(
+                {"name": "sent", "sum": {**counted, "dataPoints": [at(second, asInt=value)]}},
+                **{"service.name": "cart", "service.instance.id": replica},
+            )
+            for second, replica, value in ((0, "a", 100), (0, "b", 5), (1, "a", 101), (1, "b", 7))
+        ]
+        names = Names(replica_label="service.instance.id")
+
+        assert points("otlp", tmp_path / "m.jsonl", "\n".join(lines), names) == [
+            (START + 1, "cart/a", "sent_per_s", 1.0),
+            (START + 1, "cart/b", "sent_per_s", 2.0),
+        ]
+
+    def test_a_summary_is_passed_over(self, tmp_path: Path) -> None:
+        assert self.read(tmp_path, {"name": "x", "summary": {"dataPoints": []}}) == []
+
+    def test_a_rate_needs_a_value_and_a_while(self, tmp_path: Path) -> None:
+        delta = {"aggregationTemporality": 1, "isMonotonic": True}
+        never = str(int(START * 1e9))
+        data = [at(0, asInt=5, startTimeUnixNano=never), at(1)]
+
+        assert self.read(tmp_path, {"name": "x", "sum": {**delta, "dataPoints": data}}) == []
+
     def test_what_cannot_be_read_is_named_with_its_line(self, tmp_path: Path) -> None:
-        bad_point = otlp({"name": "x", "gauge": {"dataPoints": [{"timeUnixNano": "soon"}]}})
+        bad_point = otlp(
+            {"name": "x", "gauge": {"dataPoints": [{"timeUnixNano": "soon", "asInt": 1}]}}
+        )
         text = f'{{"resourceSpans":[]}}\n{bad_point}\nnot json\n'
 
         found = problems("otlp", tmp_path / "bad.jsonl", text)
@@ -246,12 +281,12 @@ class TestRates:
 
         assert [rates.rate("a", at, 1.0) for at in (0.0, 0.0, 1.0)] == [None, None, 0.0]
 
-    def test_the_oldest_series_is_forgotten(self) -> None:
-        rates = Rates(series_max=1)
-        rates.rate("a", 0.0, 1.0)
-        rates.rate("b", 0.0, 1.0)
+    def test_the_series_not_heard_of_for_longest_is_forgotten(self) -> None:
+        last = Last(series_max=2)
+        for series in ("a", "b", "a", "c"):
+            last.swap(series, (0.0, 1.0))
 
-        assert rates.rate("a", 1.0, 2.0) is None
+        assert [last.swap(series, (1.0, 1.0)) for series in ("a", "b")] == [(0.0, 1.0), None]
 
 
 @given(
@@ -340,6 +375,21 @@ class TestImport:
 
 
 class TestSource:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            *("1700000000", "1700000000000", "1700000000000000", "1700000000000000000"),
+            *("2023-11-14T22:13:20Z", "2023-11-14 23:13:20+01:00", "2023-11-14 22:13:20"),
+        ],
+    )
+    def test_a_moment_may_be_written_in_many_ways(self, text: str) -> None:
+        assert parse_time(text) == START
+
+    def test_a_line_without_end_does_not_fill_the_memory(self, tmp_path: Path) -> None:
+        found = problems("otlp", tmp_path / "endless", b"x" * (LINE_BYTES_MAX + 1))
+
+        assert found == [(1, f"the line is longer than {LINE_BYTES_MAX:,} bytes")]
+
     def test_a_compressed_file_is_read_like_any_other(self, tmp_path: Path) -> None:
         text = gzip.compress(b"time,ok\n1700000000,1\n")
 
