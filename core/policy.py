@@ -188,6 +188,11 @@ class Policy:
         self._of_estate.append(now_s)
         self._running[intent] = (target, action.disruptive)
 
+    def remember(self, target: str, at_s: float) -> None:
+        """An earlier run of mendel began an action; its limits are ours. Oldest first."""
+        self._of_component.setdefault(target, deque()).append(at_s)
+        self._of_estate.append(at_s)
+
     def finished(self, intent: str) -> None:
         """An action came to its end; one that is not known is none of ours."""
         self._running.pop(intent, None)

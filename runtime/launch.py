@@ -29,7 +29,7 @@ from .circuits import kept
 from .config import Loaded, load
 from .control import ControlServer, clear_socket
 from .controls import SystemControls
-from .pauses import announced, left_over
+from .pauses import announced, earlier_actions, left_over
 from .plugins import load_plugins
 from .store import Archive, Store
 from .store.entries import OBSERVED, config_sha256
@@ -43,6 +43,8 @@ CIRCUITS = "circuits.json"
 # Pauses are looked for in this many of the newest lines of the audit trail: more than a year of
 # them, for an estate that is paused every day.
 _AUDIT_ROWS = 10_000
+# More actions than any sensible limit lets pass in its period.
+_ACTION_ROWS = 10_000
 
 
 @asynccontextmanager
@@ -81,7 +83,7 @@ async def launch(
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(store)
         clear_socket(state / SOCKET)
-        pauses = await _pauses(loaded, state / DATABASE)
+        pauses, earlier = await _past(loaded, state / DATABASE)
         store.note_config(loaded.document.text, source=str(loaded.path))
         world = RealWorld(loaded.config.components, state=state, base=loaded.base)
         system = System(
@@ -92,6 +94,7 @@ async def launch(
             plugins=agents,
             problems=problems,
             pauses=pauses,
+            earlier=earlier,
         )
         writer = stack.enter_context(_writer(loaded, world, record)) if record else None
         await stack.enter_async_context(system)
@@ -214,15 +217,19 @@ def _state_folder(path: Path) -> Path:
     return path
 
 
-async def _pauses(loaded: Loaded, database: Path) -> list[Pause]:
+async def _past(loaded: Loaded, database: Path) -> tuple[list[Pause], list[tuple[str, float]]]:
+    """Pauses that hold, and earlier actions that limits count."""
     now_s, now_utc = asyncio.get_running_loop().time(), time.time()
     pauses = announced(loaded.config.maintenance, now_s=now_s, now_utc=now_utc)
     try:
         async with Archive(database) as archive:
             rows = await archive.audit(limit=_AUDIT_ROWS)
+            runs = await archive.actions(limit=_ACTION_ROWS)
     except StoreError:
-        rows = ()  # The store has said so itself; what it cannot tell is no reason not to start.
-    return pauses + left_over(rows[::-1], now_s=now_s, now_utc=now_utc)
+        # The store has said so itself; what it cannot tell is no reason not to start.
+        return pauses, []
+    pauses += left_over(rows[::-1], now_s=now_s, now_utc=now_utc)
+    return pauses, earlier_actions(runs, now_s=now_s, now_utc=now_utc)
 
 
 async def first(*waits: Coroutine[Any, Any, object]) -> None:

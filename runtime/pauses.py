@@ -1,7 +1,8 @@
-"""Hands off, across restarts: pauses that people asked for, and maintenance that is announced.
+"""What policy has to know of the time before: pauses, maintenance, and what was done.
 
-Both are said in wall time, because that is what people mean; a policy knows loop time only. They
-are translated once, at the start, by the difference of the two clocks at that moment.
+All of it is on record in wall time, because that is what people mean; a policy knows loop time
+only. It is translated once, at the start, by the difference of the two clocks at that moment. So a
+pause outlives mendel, and a mendel that is restarted again and again keeps to its limits.
 """
 
 from __future__ import annotations
@@ -15,10 +16,14 @@ from msgspec import Meta, Struct
 
 from ..bus.messages import PauseTarget
 from ..core.policy import Pause
+from ..core.treatment import NOTIFY
 from ..errors import ConfigError
+from .store.archive import ActionRun
 from .store.audit import AuditRow
 
-# Where an open end would be: policies compare, and infinity compares.
+# What no limit counts: it touches callers or people, not the target.
+_UNCOUNTED = ("isolate", "release", NOTIFY)
+
 _PAUSED, _RESUMED = "target_paused", "target_resumed"
 
 
@@ -84,6 +89,23 @@ def left_over(rows: Sequence[AuditRow], *, now_s: float, now_utc: float) -> list
                 target=row.target, start_s=now_s, end_s=end_s, who=row.who, reason=wish.reason
             )
     return list(pauses.values())
+
+
+def earlier_actions(
+    runs: Sequence[ActionRun], *, now_s: float, now_utc: float
+) -> list[tuple[str, float]]:
+    """The actions of earlier runs that limits still count: target and loop time, oldest first.
+
+    Args:
+        runs: as the archive tells them, the last ones first.
+        now_s: loop time.
+        now_utc: wall time in seconds since the epoch, at the same moment.
+    """
+    return [
+        (run.intent.target, now_s + run.started_utc - now_utc)
+        for run in reversed(runs)
+        if run.intent.action not in _UNCOUNTED
+    ]
 
 
 def _seconds(moment: datetime) -> float:

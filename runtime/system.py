@@ -64,6 +64,7 @@ class System:
         plugins: agents beside the four of its own.
         problems: plug-ins that could not be loaded; see `tell_problems`.
         pauses: of components that nothing may be done to for now.
+        earlier: actions of earlier runs that limits count: target and loop time, oldest first.
 
     Attributes:
         bus: how the agents talk; there once the system is entered.
@@ -86,6 +87,7 @@ class System:
         plugins: Sequence[LoadedAgent] = (),
         problems: Sequence[PluginError] = (),
         pauses: Sequence[Pause] = (),
+        earlier: Sequence[tuple[str, float]] = (),
     ) -> None:
         self.config = config
         self.world = world
@@ -97,6 +99,7 @@ class System:
         self._run = run
         self._plugins = tuple(plugins)
         self._pauses = tuple(pauses)
+        self._earlier = tuple(earlier)
         self._rng = random.Random(config.runtime.seed)  # noqa: S311  Jitter is no secret.
         self._alone: dict[str, Supervisor] = {}
         self._supervision: asyncio.Task[None] | None = None
@@ -150,6 +153,8 @@ class System:
             _log.warning("%s", problem)
         for pause in self._pauses:
             self.parts.policy.pause(pause)
+        for target, at_s in self._earlier:
+            self.parts.policy.remember(target, at_s)
         self._excuse_booting(now_s)
         spec = structs.replace(self.config.supervisor, shutdown_s=_AGENTS_STOP_S)
         self._supervisor = Supervisor("mendel", spec, [], rng=self._rng, on_event=self._on_event)

@@ -105,6 +105,14 @@ class TestPauses:
 
 
 class TestRates:
+    def test_what_an_earlier_run_of_mendel_did_counts_until_its_period_is_over(self) -> None:
+        policy = a_policy(component_actions=2, component_period_s=60.0)
+        policy.remember("a", 30.0)
+        policy.remember("a", 90.0)
+
+        assert ruling(policy, now_s=89.0) == Denied("a had 2 actions in the last 60 s", 90.0)
+        assert ruling(policy, now_s=90.0) == Permit()
+
     def test_a_component_has_its_own_limit(self) -> None:
         policy = a_policy(component_actions=2, component_period_s=60.0)
         for number, now_s in enumerate((50.0, 80.0)):
