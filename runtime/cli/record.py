@@ -116,23 +116,18 @@ def import_file(
         rename_target: another name for a target, such as shop-cart=cart; repeatable.
         labels: for nab, its file of windows.
     """
-    from ...scenarios.importers import TARGET_LABELS, Names, Source, import_recording
+    from ...scenarios.importers import Names, Source, import_recording
 
     names = Names(
         target=target,
-        target_labels=target_label or TARGET_LABELS,
         replica_label=replica_label,
         metrics=_pairs("--rename", rename),
         targets=_pairs("--rename-target", rename_target),
+        **({"target_labels": target_label} if target_label else {}),
     )
-    source = Source(file)
+    source, version = Source(file), metadata.version("mendel")
     imported = import_recording(
-        form,
-        source,
-        recording,
-        names=names,
-        windows=labels,
-        version=metadata.version("mendel"),
+        form, source, recording, names=names, windows=labels, version=version
     )
     for problem in source.problems:
         out.note(str(problem))

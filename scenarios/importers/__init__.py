@@ -99,21 +99,26 @@ def import_recording(
     first = next(points, None)
     if first is None:
         _refuse(form, source)
-    start_utc = first[0]
+    rows = _Rows(first[0])
     header = Header(
-        schema=SCHEMA, mendel=version, source=f"{form} {source.name}", start_utc=start_utc
+        schema=SCHEMA, mendel=version, source=f"{form} {source.name}", start_utc=rows.start_utc
     )
-    rows = _Rows(start_utc)
     with RecordingWriter(recording, header, WriterConfig(file_bytes_max=None)) as writer:
-        writer.write(_shifted(labels, start_utc))
+        writer.write(_shifted(labels, rows.start_utc))
         writer.write(rows.of(first, points))
+    return _report(source, recording, rows, len(labels))
+
+
+def _report(
+    source: Source, recording: str | os.PathLike[str], rows: _Rows, labels: int
+) -> Imported:
     return Imported(
         file=source.name,
         recording=os.fspath(recording),
         rows=rows.count,
         samples=rows.samples,
-        labels=len(labels),
-        start_utc=start_utc,
+        labels=labels,
+        start_utc=rows.start_utc,
         lasted_s=rows.last_s,
         skipped=source.skipped,
         ignored=source.ignored,
@@ -154,7 +159,7 @@ class _Rows:
         self.samples = 0
         self.doubled = 0
         self.last_s = 0.0
-        self._start_utc = start_utc
+        self.start_utc = start_utc
 
     def of(self, first: Point, others: Iterator[Point]) -> Iterator[Row]:
         moments = groupby(chain((first,), others), key=itemgetter(0, 1))
@@ -167,5 +172,5 @@ class _Rows:
             self.count += 1
             self.samples += len(metrics)
             self.doubled += values - len(metrics)
-            self.last_s = _since(at_utc, self._start_utc)
+            self.last_s = _since(at_utc, self.start_utc)
             yield Row(self.last_s, target, metrics)
