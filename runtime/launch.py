@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ..agents.ports import World
+from ..agents.registry import LoadedAgents
 from ..bus.envelope import Envelope
 from ..bus.messages import Message, StoreDegraded, StoreRecovered
 from ..core.policy import Pause
@@ -72,7 +73,7 @@ async def launch(
     """
     loaded = config if isinstance(config, Loaded) else load(config)
     state = _state_folder(loaded.state)
-    agents, problems = load_plugins(loaded)
+    plugins = load_plugins(loaded)
     voice = _Voice()
     store = Store(
         state / DATABASE,
@@ -83,37 +84,46 @@ async def launch(
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(store)
         clear_socket(state / SOCKET)
-        pauses, earlier = await _past(loaded, state / DATABASE)
-        store.note_config(loaded.document.text, source=str(loaded.path))
-        world = RealWorld(loaded.config.components, state=state, base=loaded.base)
-        system = System(
-            loaded.config,
-            world,
-            store,
-            run=store.run,
-            plugins=agents,
-            problems=problems,
-            pauses=pauses,
-            earlier=earlier,
-        )
-        writer = stack.enter_context(_writer(loaded, world, record)) if record else None
+        system = await _assemble(loaded, store, plugins)
+        writer = stack.enter_context(_writer(loaded, system.world, record)) if record else None
         await stack.enter_async_context(system)
         if writer is not None:  # No agent has had its turn yet, so nothing is missed.
             await stack.enter_async_context(Recorder(system.bus, writer))
         _keep_audit(system, store)
         if loaded.config.runtime.keep_circuits:
             await stack.enter_async_context(kept(system, state / CIRCUITS))
-        controls = SystemControls(
-            system,
-            config=loaded.path,
-            store=state / DATABASE,
-            version=version("mendel"),
-            on_stop=on_stop,
-        )
+        controls = _controls(system, loaded, on_stop)
         voice.speak_to(system)
         system.tell_problems()
         await stack.enter_async_context(ControlServer(state / SOCKET, controls))
         yield system
+
+
+async def _assemble(loaded: Loaded, store: Store, plugins: LoadedAgents) -> System:
+    """Put the system together as the configuration and the past have it."""
+    agents, problems = plugins
+    pauses, earlier = await _past(loaded, store.path)
+    store.note_config(loaded.document.text, source=str(loaded.path))
+    return System(
+        loaded.config,
+        RealWorld(loaded.config.components, state=loaded.state, base=loaded.base),
+        store,
+        run=store.run,
+        plugins=agents,
+        problems=problems,
+        pauses=pauses,
+        earlier=earlier,
+    )
+
+
+def _controls(system: System, loaded: Loaded, on_stop: Callable[[], None]) -> SystemControls:
+    return SystemControls(
+        system,
+        config=loaded.path,
+        store=loaded.state / DATABASE,
+        version=version("mendel"),
+        on_stop=on_stop,
+    )
 
 
 async def run(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..agents.registry import LoadedAgent, load_agents
+from ..agents.registry import LoadedAgents, load_agents
 from ..errors import ConfigError, PluginError, Problem
 from .config import Loaded
 from .system import OWN_AGENTS
 
 
-def load_plugins(loaded: Loaded) -> tuple[tuple[LoadedAgent, ...], list[PluginError]]:
+def load_plugins(loaded: Loaded) -> LoadedAgents:
     """Load what can be loaded; the rest is told and does not stop it.
 
     Raises:
@@ -26,7 +26,7 @@ def load_plugins(loaded: Loaded) -> tuple[tuple[LoadedAgent, ...], list[PluginEr
         for name in settings
         if name not in known
     ]
-    return agents, [*failed, *orphans]
+    return LoadedAgents(agents, (*failed, *orphans))
 
 
 def check_plugins(loaded: Loaded) -> list[Problem]:
