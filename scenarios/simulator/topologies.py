@@ -80,6 +80,7 @@ def _size(
 ) -> tuple[Service, ...]:
     counts = visits(services, edges)
     stand_in = {edge.callee: edge.instead_of for edge in edges if edge.need == "fallback"}
+    replicas = {service.name: service.replicas for service in services} | {USERS: 0}
     sized = []
     for service in services:
         load = traffic.rate * (1.0 + traffic.day_swing)
@@ -90,7 +91,18 @@ def _size(
         queue = capacity * float(rng.uniform(2.5, 6.0))
         if service.kind == "queue":
             queue = capacity * 300.0  # A broker keeps minutes of work.
-        sized.append(structs.replace(service, capacity_rate=capacity, queue_items_max=queue))
+        held = sum(
+            each.pool * replicas[each.caller] for each in edges if each.callee == service.name
+        )
+        sized.append(
+            structs.replace(
+                service,
+                capacity_rate=capacity,
+                queue_items_max=queue,
+                # Room for one more replica of most callers, not for twice as many of all.
+                connections_max=int(1.3 * held) if service.kind == "database" else 0,
+            )
+        )
     return tuple(sized)
 
 
@@ -102,7 +114,8 @@ def _patient(edge: Edge, rng: np.random.Generator) -> Edge:
     factor = float(rng.uniform(0.7, 1.6))
     # Half of the callers do not retry: retries at every hop would hide most failures.
     retries = min(edge.retries, int(rng.choice((0, 0, 1, 2))))
-    return structs.replace(edge, timeout_s=edge.timeout_s * factor, retries=retries)
+    pool = int(rng.integers(60, 250))
+    return structs.replace(edge, timeout_s=edge.timeout_s * factor, retries=retries, pool=pool)
 
 
 def _a(name: str, kind: Kind, rng: np.random.Generator, least: int = 2, most: int = 4) -> Service:
@@ -122,7 +135,7 @@ def _a(name: str, kind: Kind, rng: np.random.Generator, least: int = 2, most: in
 
 def _database(name: str, rng: np.random.Generator) -> Service:
     base = _a(name, "database", rng, 1, 1)
-    return structs.replace(base, service_s=0.004, threads=400, boot_s=12.0, connections_max=1000)
+    return structs.replace(base, service_s=0.004, threads=400, boot_s=12.0)
 
 
 def _cache(name: str, rng: np.random.Generator) -> Service:
@@ -179,8 +192,15 @@ def _chain(rng: np.random.Generator) -> Shape:
     """A request goes through many hands."""
     names = [f"step-{number}" for number in range(1, int(rng.integers(7, 10)) + 1)]
     services = (*(_a(name, "service", rng) for name in names), _database("db", rng))
-    hops = zip(names, [*names[1:], "db"], strict=True)
-    edges = (_calls(USERS, names[0]), *(_calls(caller, callee) for caller, callee in hops))
+    hops = enumerate(zip(names, [*names[1:], "db"], strict=True))
+    # Who stands further up waits for more hands, and has to be more patient.
+    edges = (
+        _calls(USERS, names[0]),
+        *(
+            Edge(caller=caller, callee=callee, timeout_s=0.8 + 0.15 * (len(names) - number))
+            for number, (caller, callee) in hops
+        ),
+    )
     return services, edges
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from shops import a_shop
 from mendel.agents.journal import MemoryJournal
 from mendel.bus.messages import IncidentClosed, Message
 from mendel.runtime.config import Config
@@ -13,6 +12,7 @@ from mendel.runtime.system import System
 from mendel.scenarios import faults
 from mendel.scenarios.simulator import SimulatedWorld, nobody, oracle
 from mendel.scenarios.virtual_time import run
+from shops import a_shop
 
 CRASH = a_shop(faults.crash("cart", 60.0))
 

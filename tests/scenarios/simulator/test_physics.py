@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from shops import a_run, a_service, a_shop, counts, share_ok
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mendel.scenarios import faults
@@ -23,6 +22,7 @@ from mendel.scenarios.simulator import (
     draw_estate,
 )
 from mendel.scenarios.simulator.physics import geometric, hill
+from shops import a_run, a_service, a_shop, counts, share_ok
 
 
 @settings(max_examples=12)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from shops import a_shop
 from mendel.agents.ports import ActionResult, IntentStatus, Sample
 from mendel.core.records import IntentRecord
 from mendel.errors import NoData
 from mendel.scenarios import faults
 from mendel.scenarios.simulator import Course, Monitoring, SimulatedWorld
+from shops import a_shop
 
 pytestmark = pytest.mark.virtual_time
 
