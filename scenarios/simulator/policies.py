@@ -72,13 +72,17 @@ def oracle(course: Course) -> Result:
     is of no use.
     """
     best = nobody(course)
-    for fault in sorted(course.faults, key=lambda each: each.at_s):
-        given = best.orders
+    faults = sorted(course.faults, key=lambda each: each.at_s)
+    chosen: dict[int, tuple[Order, ...]] = {}
+    # Two rounds, because what helps against one fault may show only once another one is cured.
+    rounds = 2 if len(faults) > 1 else 1
+    for number, fault in [*enumerate(faults)] * rounds:
+        others = tuple(order for other in chosen if other != number for order in chosen[other])
         for orders in _at_moments(remedies(course, fault), course, fault):
-            harm = play(course, given + orders).harm()
+            harm = play(course, others + orders).harm()
             if harm < best.harm:
-                best = Result(harm, given + orders)
-    return best
+                best, chosen[number] = Result(harm, others + orders), orders
+    return Result(best.harm, tuple(sorted(best.orders, key=lambda order: order.at_s)))
 
 
 def score(harm: float, null: float, best: float) -> float | None:
