@@ -128,7 +128,7 @@ class _Survey:
         self.last_s = max(self.last_s, row.at_s)
 
     def add_event(self, event: Event) -> None:
-        if event.type not in self._names:
+        if event.kind not in self._names:
             return
         if len(self.decisions) >= DECISIONS_MAX:
             self.left_out += 1
@@ -138,7 +138,7 @@ class _Survey:
         except MessageError:  # Written by a version that knew it otherwise.
             self.left_out += 1
             return
-        self.decisions.append(Decision(event.at_s, event.type, message))
+        self.decisions.append(Decision(event.at_s, event.kind, message))
         if isinstance(message, ActionFinished):
             done = Done(message.outcome, message.detail, message.duration_s, message.settle_s)
             self.done.setdefault((message.target, message.action), []).append(done)

@@ -82,18 +82,18 @@ class Decision(Struct, frozen=True):
 
     Attributes:
         at_s: virtual time.
-        type: name of the message.
+        kind: name of its class.
         message: itself.
     """
 
     at_s: float
-    type: str
+    kind: str
     message: Any
 
     @property
     def gist(self) -> tuple[str, ...]:
         """What was decided about whom, without times and names that differ between two runs."""
-        return (self.type, *(str(getattr(self.message, name, "")) for name in _GIST))
+        return (self.kind, *(str(getattr(self.message, name, "")) for name in _GIST))
 
 
 class Outcome(Struct, frozen=True, kw_only=True):

@@ -59,7 +59,7 @@ class TestReplay:
             ("cart", "attributed"),
             ("web", "attributed"),
         ]
-        assert [each.type for each in outcome.decisions[:4]] == [
+        assert [each.kind for each in outcome.decisions[:4]] == [
             "AnomalyDetected",
             "IncidentOpened",
             "IncidentChanged",
@@ -102,7 +102,7 @@ class TestReplay:
 
         outcome = replay(a_crash(), builder(pauses=[pause]), 60.0)
 
-        ran = [each.at_s for each in outcome.decisions if each.type == "RunAction"]
+        ran = [each.at_s for each in outcome.decisions if each.kind == "RunAction"]
         assert min(ran) >= 30.0
 
     def test_begins_when_it_is_told_to(self) -> None:

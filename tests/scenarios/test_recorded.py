@@ -97,7 +97,7 @@ class TestTheSameAgain:
         outcome = replayed(world)
 
         then = world.contents.decisions
-        assert [each.message.target for each in then if each.type == "RunAction"] == [
+        assert [each.message.target for each in then if each.kind == "RunAction"] == [
             "db",
             "payment",
         ]
@@ -156,7 +156,7 @@ class TestForeignRecordings:
 
         outcome = replayed(RecordedWorld(path))
 
-        detected = [e.message for e in outcome.decisions if e.type == "AnomalyDetected"]
+        detected = [e.message for e in outcome.decisions if e.kind == "AnomalyDetected"]
         (first,) = detected[:1]
         assert isinstance(first, AnomalyDetected)
         assert first.detected_s % 10.0 == 0.0
