@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .errors import CallNotPermitted, MendelError
     from .runtime.config import Config, load
     from .runtime.launch import launch
+    from .runtime.replay import replay
     from .runtime.system import System
 
 _HOMES = {
@@ -52,6 +53,7 @@ _HOMES = {
     "launch": ".runtime.launch",
     "load": ".runtime.config",
     "on": ".agents.agent",
+    "replay": ".runtime.replay",
 }
 
 __all__ = [
@@ -82,6 +84,7 @@ __all__ = [
     "launch",
     "load",
     "on",
+    "replay",
 ]
 
 

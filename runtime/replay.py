@@ -1,0 +1,87 @@
+"""Replay with a whole system: the agents, bus, supervisor and decisions that run live."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from msgspec import structs
+
+from ..agents.journal import MemoryJournal
+from ..agents.ports import World
+from ..agents.registry import LoadedAgent
+from ..core.policy import Pause
+from ..scenarios import replay as replaying
+from ..scenarios.replay import Outcome
+from ..scenarios.scoring import Broken
+from .config import Config, Loaded, load
+from .plugins import load_plugins
+from .system import System
+
+
+def replay(
+    world: World,
+    config: Config | Loaded | str | os.PathLike[str] | None = None,
+    *,
+    until_s: float,
+    seed: int = 0,
+    broken: Sequence[Broken] | None = None,
+) -> Outcome:
+    """Heal a world in virtual time and tell what was decided.
+
+    Same world, same configuration, same seed: same outcome, to the last byte.
+
+    Args:
+        world: any object that keeps `mendel.World`: a simulation, a recording, one of your own.
+            Each run needs a fresh one.
+        config: how it is healed: a file, what was read from it, or `Config`; the defaults when it
+            is left out. Plug-ins are loaded from files only.
+        until_s: how long to follow it.
+        seed: of everything random in mendel (jitter).
+        broken: what is known to be wrong and when; with it, false alarms and unneeded actions are
+            told, and times are counted from the start of the fault.
+
+    Raises:
+        ConfigError: the configuration is invalid.
+        PluginError: a plug-in of it cannot be loaded.
+        GaveUp: mendel itself could not go on.
+        RuntimeError: an event loop is running already.
+
+    Example:
+        ``mendel.replay(MyWorld(), "mendel.toml", until_s=3600.0, seed=7).measures.recovery``
+    """
+    return replaying.replay(world, builder(config, seed), until_s, seed, broken=broken)
+
+
+def builder(
+    config: Config | Loaded | str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    *,
+    pauses: Sequence[Pause] = (),
+) -> Callable[[World], System]:
+    """What makes a system for a world, as `mendel.scenarios.replay` wants it.
+
+    Args:
+        config: how the world is healed; see `replay`.
+        seed: of everything random.
+        pauses: announced maintenance, in virtual time.
+
+    Raises:
+        ConfigError: the configuration is invalid.
+        PluginError: a plug-in of it cannot be loaded; without it, it would be another replay.
+    """
+    if isinstance(config, str | os.PathLike):
+        config = load(config)
+    plugins: tuple[LoadedAgent, ...] = ()
+    if isinstance(config, Loaded):
+        plugins, problems = load_plugins(config)
+        if problems:
+            raise problems[0]
+        config = config.config
+    config = config or Config()
+    seeded = structs.replace(config, runtime=structs.replace(config.runtime, seed=seed))
+
+    def build(world: World) -> System:
+        return System(seeded, world, MemoryJournal(), plugins=plugins, pauses=pauses)
+
+    return build

@@ -1,0 +1,164 @@
+"""What has to be known of a recording before it can be run: one reading from end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from msgspec import Struct
+
+from ..bus.messages import ActionFinished
+from ..core.topology import Component
+from ..core.watch import CALLS
+from ..errors import MessageError
+from .recording import Event, Fault, Label, Recording, Row
+from .replay import DECISIONS, DECISIONS_MAX, Decision
+from .scoring import Broken
+
+JUDGED_ON = (
+    "a recording shows what happened then: judged on detection and decisions only, for actions "
+    "change nothing in it"
+)
+
+Lane = tuple[str, str]
+"""A target and the name of one of its probes."""
+
+_EVERY_S = 1.0  # Of a probe that has one row only, so that nobody can tell.
+_GAPS_KEPT = 65
+_TRUTHS_MAX = 10_000
+
+
+class Done(Struct, frozen=True):
+    """How an action went in the recording."""
+
+    outcome: str
+    detail: str
+    duration_s: float
+    settle_s: float
+
+
+class Contents(Struct, frozen=True, kw_only=True):
+    """What has to be known of a recording before it is run.
+
+    Attributes:
+        components: of its header, and whoever else has rows.
+        every_s: usual time between two rows, by target and probe.
+        done: how actions went, by target and name, in order.
+        decisions: that were taken then.
+        broken: faults and labels in it; ``None`` when it has neither, for then nobody knows.
+        start_s: time of its beginning, on its clock.
+        last_s: time of its last row.
+        skipped: rows of calls that the program itself had measured; nobody can measure them again.
+        damaged: places that could not be read.
+        left_out: decisions, actions and truths beyond what is kept.
+    """
+
+    components: tuple[Component, ...]
+    every_s: dict[Lane, float]
+    done: dict[tuple[str, str], tuple[Done, ...]]
+    decisions: tuple[Decision, ...]
+    broken: tuple[Broken, ...] | None
+    start_s: float
+    last_s: float
+    skipped: int
+    damaged: int
+    left_out: int
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the outcome has to know."""
+        notes = [JUDGED_ON]
+        if self.skipped:
+            notes.append(f"{self.skipped:,} rows of guarded calls are left out; no probe took them")
+        if self.damaged:
+            notes.append(f"{self.damaged:,} damaged places of the recording are left out")
+        if self.left_out:
+            notes.append(f"{self.left_out:,} decisions and faults of the recording are left out")
+        return tuple(notes)
+
+
+def survey(recording: Recording) -> Contents:
+    """Read a recording to its end and tell what has to be known before it is run."""
+    tally = _Survey()
+    for record in recording:
+        match record:
+            case Row() if is_of_calls(record):
+                tally.skipped += 1
+            case Row():
+                tally.add_row(record)
+            case Event():
+                tally.add_event(record)
+            case Fault() | Label():
+                tally.add_truth(record)
+            case _:
+                pass
+    header = recording.header
+    declared = {each.name for each in header.components}
+    others = dict.fromkeys(target for target, _ in tally.lanes if target not in declared)
+    return Contents(
+        components=(*header.components, *(Component(name=name) for name in others)),
+        every_s={lane: _usual(times_s) for lane, times_s in tally.lanes.items()},
+        done={key: tuple(each) for key, each in tally.done.items()},
+        decisions=tuple(tally.decisions),
+        broken=tuple(tally.broken) if tally.knows_truth else None,
+        start_s=header.start_s,
+        last_s=max(tally.last_s, header.start_s),
+        skipped=tally.skipped,
+        damaged=recording.damaged,
+        left_out=tally.left_out,
+    )
+
+
+class _Survey:
+    def __init__(self) -> None:
+        self.lanes: dict[Lane, list[float]] = {}
+        self.done: dict[tuple[str, str], list[Done]] = {}
+        self.decisions: list[Decision] = []
+        self.broken: list[Broken] = []
+        self.knows_truth = False
+        self.last_s = 0.0
+        self.skipped = 0
+        self.left_out = 0
+        self._names = {kind.__name__ for kind in DECISIONS}
+
+    def add_row(self, row: Row) -> None:
+        times_s = self.lanes.setdefault((row.target, row.probe), [])
+        if len(times_s) < _GAPS_KEPT:
+            times_s.append(row.at_s)
+        self.last_s = max(self.last_s, row.at_s)
+
+    def add_event(self, event: Event) -> None:
+        if event.kind not in self._names:
+            return
+        if len(self.decisions) >= DECISIONS_MAX:
+            self.left_out += 1
+            return
+        try:
+            message = event.message()
+        except MessageError:  # Written by a version that knew it otherwise.
+            self.left_out += 1
+            return
+        self.decisions.append(Decision(event.at_s, event.kind, message))
+        if isinstance(message, ActionFinished):
+            done = Done(message.outcome, message.detail, message.duration_s, message.settle_s)
+            self.done.setdefault((message.target, message.action), []).append(done)
+
+    def add_truth(self, record: Fault | Label) -> None:
+        self.knows_truth = True
+        if len(self.broken) >= _TRUTHS_MAX:
+            self.left_out += 1
+            return
+        kind = record.kind if isinstance(record, Fault) else record.name
+        until = {} if record.until_s is None else {"until_s": record.until_s}
+        self.broken.append(Broken(target=record.target, kind=kind, at_s=record.at_s, **until))
+
+
+def _usual(times_s: Sequence[float]) -> float:
+    """Median of the first gaps; those of a target in doubt are shorter, and shall not count."""
+    gaps = sorted(b - a for a, b in pairwise(times_s) if b > a)
+    return gaps[len(gaps) // 2] if gaps else _EVERY_S
+
+
+def is_of_calls(row: Row) -> bool:
+    """Whether it was measured by the calls of a program, which no probe can repeat."""
+    return not row.probe and row.detail == CALLS

@@ -1,0 +1,254 @@
+"""A recording as a `World`: its rows are what probes see, at the times at which they were seen.
+
+What is done to it is written down and changes nothing: a recording cannot show what another action
+would have done. So it is judged on detection and decisions only, never on healing. An action that
+was run in the recording takes as long and ends as it did then; any other one succeeds at once.
+
+The file is read twice: once before the run, to know who is in it, and once along with the run,
+never further ahead than `AHEAD_S`; so its size does not matter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ..agents.ports import Action, ActionResult, IntentStatus, Sample, World
+from ..core.playbook import DEFAULT_PLANS
+from ..core.records import IntentRecord
+from ..core.topology import Component
+from ..core.treatment import ASIDE
+from ..errors import NoData
+from .contents import Done, Lane, is_of_calls, survey
+from .recording import Recording, Row
+
+# Rows are looked for this far ahead of the present; rows that are further apart are as well found,
+# only that one look in vain is spent for each such time.
+AHEAD_S = 60.0
+
+# Probes wake up this much before their row, so that no rounding can make them late for it.
+_EARLY_S = 1e-6
+_TIMEOUT_S = 1.0
+
+
+class RecordedWorld:
+    """A recording to be watched and decided about.
+
+    Args:
+        path: the recording.
+        like: a world that is configured as the recorded one was. Nothing is done to it; its
+            components, its actions and how often its probes look are taken over.
+
+    Attributes:
+        contents: what is known of the recording.
+        ordered: what was to be done: when, what, to whom.
+
+    Raises:
+        RecordingError: it cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], like: World | None = None) -> None:
+        with Recording(path) as recording:
+            self.contents = survey(recording)
+        self.ordered: list[tuple[float, str, str]] = []
+        declared = like.components if like is not None else ()
+        known = {each.name for each in declared}
+        others = [each for each in self.contents.components if each.name not in known]
+        self.components: Sequence[Component] = (*declared, *others)
+        self._rows = _Rows(path)
+        models = {(each.target, each.name): each for each in (like.probes if like else ())}
+        self.probes: Sequence[RecordedProbe] = [
+            RecordedProbe(
+                self._rows,
+                lane,
+                models[lane].every_s if lane in models else every_s,
+                models[lane].timeout_s if lane in models else _TIMEOUT_S,
+            )
+            for lane, every_s in self.contents.every_s.items()
+        ]
+        self._actions = {each.name: self._act(each, like) for each in self.components}
+
+    def actions(self, target: str) -> Mapping[str, RecordedAction]:
+        """What can be ordered for a component."""
+        return self._actions.get(target, {})
+
+    def heartbeat(self, target: str, metrics: Mapping[str, float]) -> None:
+        """Nobody in a recording has anything to report."""
+
+    async def __aenter__(self) -> RecordedWorld:
+        """The rows begin to come."""
+        self._rows.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """The file is closed."""
+        self._rows.close()
+
+    def _act(self, component: Component, like: World | None) -> dict[str, RecordedAction]:
+        """As configured; without a configuration, all that the plans know and what was done."""
+        name = component.name
+        model = like.actions(name) if like is not None else {}
+        then = [action for target, action in self.contents.done if target == name]
+        names = [*model] or [*DEFAULT_PLANS[component.kind], "isolate", "release", "notify", *then]
+        return {
+            each: RecordedAction(
+                name, each, model.get(each), self.contents.done.get((name, each), ()), self.ordered
+            )
+            for each in dict.fromkeys(names)
+        }
+
+
+class RecordedProbe:
+    """Gives the rows that one probe has taken, each at its time.
+
+    Args:
+        rows: of the whole recording.
+        lane: whose rows.
+        usual_s: usual time between two of them.
+        timeout_s: how long one look could take.
+    """
+
+    def __init__(self, rows: _Rows, lane: Lane, usual_s: float, timeout_s: float) -> None:
+        self.target, self.name = lane
+        self.timeout_s = timeout_s
+        self._rows = rows
+        self._lane = lane
+        self._usual_s = usual_s
+
+    @property
+    def every_s(self) -> float:
+        """Time until the next row; before the first look, what is usual between two."""
+        if not self._rows.is_open or not self._rows.is_begun(self._lane):
+            return self._usual_s
+        now_s = asyncio.get_running_loop().time()
+        row = self._rows.next_of(self._lane, now_s)
+        return AHEAD_S / 2 if row is None else max(row.at_s - now_s - _EARLY_S, 0.0)
+
+    def read(self) -> Sample | Awaitable[Sample]:
+        """The next row, as soon as it is time for it; one that is overdue comes at once.
+
+        Raises:
+            NoData: there is none within the time that a look may take.
+        """
+        now_s = asyncio.get_running_loop().time()
+        self._rows.begin(self._lane)
+        row = self._rows.next_of(self._lane, now_s)
+        if row is None or row.at_s > now_s + self.timeout_s:
+            raise NoData(f"nothing of {self.target!r} is in the recording at {now_s:g} s")
+        self._rows.take(self._lane)
+        sample = Sample(row.metrics, row.detail)
+        return sample if row.at_s <= now_s else _at(row.at_s, sample)
+
+
+class RecordedAction:
+    """Something that is ordered in vain.
+
+    Args:
+        target: for whom.
+        name: what.
+        model: an action with the same name and facts, or ``None``.
+        done: how it went in the recording, time after time.
+        ordered: list of all that was ordered, to be added to.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        name: str,
+        model: Action | None,
+        done: Sequence[Done],
+        ordered: list[tuple[float, str, str]],
+    ) -> None:
+        self.name = name
+        self.disruptive = model.disruptive if model else name not in ASIDE
+        self.timeout_s = model.timeout_s if model else 30.0
+        self.settle_s = model.settle_s if model else max((x.settle_s for x in done), default=0.0)
+        self.undo = model.undo if model else ""
+        self._target = target
+        self._done = deque(done)
+        self._ordered = ordered
+
+    def before(self) -> dict[str, Any]:
+        """Nothing that would tell afterwards."""
+        return {}
+
+    async def run(self, intent: IntentRecord) -> ActionResult:
+        """Take as long as it took then, and end as it ended."""
+        self._ordered.append((asyncio.get_running_loop().time(), self._target, self.name))
+        if not self._done:
+            return ActionResult(True, "in a recording: nothing was done")
+        then = self._done.popleft()
+        await asyncio.sleep(then.duration_s)
+        return ActionResult(then.outcome == "succeeded", then.detail)
+
+    async def status(self, intent: IntentRecord) -> IntentStatus:
+        """Nobody knows what would have become of it."""
+        return IntentStatus.UNKNOWN
+
+
+class _Rows:
+    """The rows of a recording along with the run: taken by one probe, kept for the others."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = path
+        self._recording: Recording | None = None
+        self._coming: Iterator[Row] = iter(())
+        self._kept: dict[Lane, deque[Row]] = {}
+        self._begun: set[Lane] = set()
+        self._last: Row | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._recording is not None
+
+    def open(self) -> None:
+        self.close()
+        self._recording = Recording(self._path)
+        self._coming = _probed(self._recording)
+        self._last = next(self._coming, None)
+
+    def close(self) -> None:
+        if self._recording is not None:
+            self._recording.close()
+        self._recording = None
+        self._kept.clear()
+        self._begun.clear()
+
+    def is_begun(self, lane: Lane) -> bool:
+        return lane in self._begun
+
+    def begin(self, lane: Lane) -> None:
+        self._begun.add(lane)
+
+    def next_of(self, lane: Lane, now_s: float) -> Row | None:
+        """The next row of a lane, unless it is too far ahead."""
+        kept = self._kept.setdefault(lane, deque())
+        while not kept and self._last is not None and self._last.at_s <= now_s + AHEAD_S:
+            row = self._last
+            self._kept.setdefault((row.target, row.probe), deque()).append(row)
+            self._last = next(self._coming, None)
+        return kept[0] if kept else None
+
+    def take(self, lane: Lane) -> None:
+        self._kept[lane].popleft()
+
+
+async def _at(at_s: float, sample: Sample) -> Sample:
+    """Wait for a moment, exactly."""
+    loop = asyncio.get_running_loop()
+    due = loop.create_future()
+    handle = loop.call_at(at_s, due.set_result, None)
+    try:
+        await due
+    finally:
+        handle.cancel()
+    return sample
+
+
+def _probed(recording: Recording) -> Iterator[Row]:
+    for record in recording:
+        if isinstance(record, Row) and not is_of_calls(record):
+            yield record

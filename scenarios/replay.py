@@ -1,0 +1,251 @@
+"""Run a world in virtual time with somebody who heals it, and tell what was decided and when.
+
+An hour takes as long as the work that is done in it. The same world, configuration and seed give
+the same outcome to the last byte, in any process: its ``sha256`` is over every decision with its
+virtual time. Who heals is handed in as a function, so that this room knows nothing of the runtime;
+`mendel.replay` hands in a whole system.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from ..agents.ports import World
+from ..bus.envelope import Envelope
+from ..bus.local import LocalBus
+from ..bus.messages import (
+    ActionFinished,
+    AnomalyCleared,
+    AnomalyDetected,
+    ApprovalRequested,
+    IncidentChanged,
+    IncidentClosed,
+    IncidentEscalated,
+    IncidentOpened,
+    IsolateTarget,
+    Message,
+    ReleaseTarget,
+    RunAction,
+)
+from ..bus.taps import Tap
+from ..errors import ConfigError
+from .scoring import Broken, Case, Measures, actions_per_target, cases, measure
+from .virtual_time import run
+
+# What a healer decides; readings and the life of its agents are not its decisions.
+DECISIONS: tuple[type[Message], ...] = (
+    AnomalyDetected,
+    AnomalyCleared,
+    IncidentOpened,
+    IncidentChanged,
+    IncidentEscalated,
+    IncidentClosed,
+    ApprovalRequested,
+    RunAction,
+    ActionFinished,
+    IsolateTarget,
+    ReleaseTarget,
+)
+
+_GIST = ("target", "metric", "stage", "action", "attempt", "outcome")
+
+# A flapping estate of a thousand components decides this much in some hours; the log ends there,
+# and what it left out is counted.
+DECISIONS_MAX = 100_000
+
+
+class Healer(Protocol):
+    """Whoever heals a world, while its context lasts."""
+
+    @property
+    def bus(self) -> LocalBus:
+        """Where its decisions can be heard."""
+        ...
+
+    async def wait(self) -> None:
+        """Ends, with an error, when it cannot go on."""
+        ...
+
+
+Build = Callable[[World], AbstractAsyncContextManager[Healer]]
+
+
+class Decision(Struct, frozen=True):
+    """A decision and when it was taken.
+
+    Attributes:
+        at_s: virtual time.
+        kind: name of its class.
+        message: itself.
+    """
+
+    at_s: float
+    kind: str
+    message: Any
+
+    @property
+    def gist(self) -> tuple[str, ...]:
+        """What was decided about whom, without times and names that differ between two runs."""
+        return (self.kind, *(str(getattr(self.message, name, "")) for name in _GIST))
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """What came of a run.
+
+    Attributes:
+        start_s: virtual time at which it began.
+        until_s: how long it was followed.
+        seed: of everything random in the healer.
+        sha256: of the decisions as JSON lines; equal hashes, equal runs.
+        decisions: every decision, oldest first.
+        left_out: further decisions that no longer fitted.
+        incidents: in the order of their opening.
+        actions: how often each treatment was run, by target.
+        measures: how well it went.
+        harm: error-minutes with the price of every action, when the world tells it.
+        notes: what a reader has to know before comparing this with anything.
+    """
+
+    start_s: float
+    until_s: float
+    seed: int
+    sha256: str
+    decisions: tuple[Decision, ...]
+    left_out: int
+    incidents: tuple[Case, ...]
+    actions: dict[str, dict[str, int]]
+    measures: Measures
+    harm: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def messages(self) -> list[Message]:
+        """The decisions without their times."""
+        return [each.message for each in self.decisions]
+
+
+def replay(
+    world: World,
+    build: Build,
+    until_s: float,
+    seed: int = 0,
+    *,
+    start_s: float = 0.0,
+    broken: Sequence[Broken] | None = None,
+    notes: Sequence[str] = (),
+) -> Outcome:
+    """Run a world in virtual time and tell what was decided.
+
+    Args:
+        world: anything that keeps the protocol; one that has been run before is a used one. When
+            it has a function ``harm()``, that is asked at the end.
+        build: makes the healer of a world.
+        until_s: how long to follow it.
+        seed: that ``build`` has used; it is only told here.
+        start_s: virtual time at which the healer begins.
+        broken: what is known to be wrong and when; see `mendel.scenarios.scoring`.
+        notes: remarks to hand on.
+
+    Raises:
+        ConfigError: there is no time to follow it for.
+        Deadlock: everybody waits for somebody else.
+        GaveUp: the healer could not go on.
+        RuntimeError: an event loop is running already.
+    """
+    if not until_s > 0.0:
+        raise ConfigError(f"until_s={until_s:g} leaves nothing to follow; it must be more than 0 s")
+    log = _Log()
+    harm = run(_follow(world, build, log, start_s, until_s))
+    decisions = log.decisions
+    messages = [each.message for each in decisions]
+    return Outcome(
+        start_s=start_s,
+        until_s=until_s,
+        seed=seed,
+        sha256=digest(decisions),
+        decisions=decisions,
+        left_out=log.left_out,
+        incidents=cases(messages),
+        actions=actions_per_target(messages),
+        measures=measure(messages, broken),
+        harm=harm,
+        notes=tuple(notes),
+    )
+
+
+def digest(decisions: Sequence[Decision]) -> str:
+    """Hash of decisions as JSON lines."""
+    return hashlib.sha256(msgspec.json.Encoder().encode_lines(decisions)).hexdigest()
+
+
+class _Log:
+    """The decisions that go over a bus.
+
+    One tap per type, so that readings, which are hundred times as many, need not be looked at; the
+    numbers of the envelopes then say what came first.
+    """
+
+    def __init__(self) -> None:
+        self._heard: list[Envelope] = []
+        self._taps: list[Tap] = []
+        self._too_many = 0
+
+    def listen(self, bus: LocalBus) -> None:
+        self._taps = [bus.tap(self._hear, f"{kind.topic}.>") for kind in DECISIONS]
+
+    def close(self) -> None:
+        for tap in self._taps:
+            tap.close()
+
+    @property
+    def left_out(self) -> int:
+        return self._too_many + sum(tap.dropped for tap in self._taps)
+
+    @property
+    def decisions(self) -> tuple[Decision, ...]:
+        heard = sorted(self._heard, key=lambda each: each.id)
+        return tuple(Decision(e.sent_s, type(e.message).__name__, e.message) for e in heard)
+
+    def _hear(self, batch: Sequence[Envelope]) -> None:
+        room = max(DECISIONS_MAX - len(self._heard), 0)
+        self._heard += batch[:room]
+        self._too_many += len(batch[room:])
+
+
+async def _follow(
+    world: World, build: Build, log: _Log, start_s: float, until_s: float
+) -> float | None:
+    await _until(start_s)
+    async with build(world) as healer:
+        log.listen(healer.bus)  # No agent has had its turn yet, so nothing is missed.
+        await _first(_until(start_s + until_s), healer.wait())
+        log.close()
+        harm = getattr(world, "harm", None)
+        return None if harm is None else float(harm())
+
+
+async def _until(at_s: float) -> None:
+    """Wait for a moment, exactly; the sum that a sleep makes of it would be a rounding off."""
+    loop = asyncio.get_running_loop()
+    if at_s > loop.time():
+        due = loop.create_future()
+        loop.call_at(at_s, due.set_result, None)
+        await due
+
+
+async def _first(*waits: Coroutine[Any, Any, None]) -> None:
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+    for task in done:
+        task.result()

@@ -1,0 +1,281 @@
+"""From a trace of decisions to measures: was it seen, how soon, how long did it take, was it fair.
+
+Everything here is a function of what was decided and, where it is known, of what was broken.
+Without that knowledge (a recording of production, a world of a user's own) an incident's own onset
+stands in for it, and nothing is said of false alarms: what nobody knows is ``None``, never 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from ..bus.messages import (
+    ActionFinished,
+    AnomalyDetected,
+    IncidentClosed,
+    IncidentEscalated,
+    IncidentOpened,
+    Message,
+)
+from ..core.treatment import ASIDE
+
+EVERYBODY = "*"
+
+# What was under way when a fault passed still brings bad samples of it, and its last verification.
+AFTERMATH_S = 60.0
+
+_GOOD_ENDS = ("healed", "cleared")
+
+
+class Broken(Struct, frozen=True, kw_only=True):
+    """A stretch of time in which something is known to have been wrong.
+
+    Attributes:
+        target: what was broken: a component, a replica (``cart/2``), an edge (``web>cart``), or
+            ``*`` for the whole estate.
+        kind: how (``crash``).
+        at_s: when it began.
+        until_s: when it ended by itself; infinite when it lasts until it is healed.
+    """
+
+    target: str
+    kind: str
+    at_s: float
+    until_s: float = math.inf
+
+    def covers(self, target: str, at_s: float) -> bool:
+        """Whether what happened to a target then may be owed to this."""
+        if not self.at_s <= at_s <= self.until_s + AFTERMATH_S:
+            return False
+        return self.target == EVERYBODY or bool(_components(self.target) & _components(target))
+
+
+class Spread(Struct, frozen=True, kw_only=True):
+    """Durations at a glance, in seconds.
+
+    Attributes:
+        count: how many there are.
+        mean_s: their mean.
+        median_s: half of them are at most this.
+        p95_s: nineteen of twenty are at most this.
+        longest_s: the longest one.
+    """
+
+    count: int
+    mean_s: float
+    median_s: float
+    p95_s: float
+    longest_s: float
+
+
+class Case(Struct, frozen=True, kw_only=True):
+    """One incident from its onset to its end.
+
+    Attributes:
+        incident: its name.
+        target: whose.
+        onset_s: start of its first anomaly.
+        opened_s: when it was opened.
+        closed_s: when it was over; ``None`` when it was not.
+        outcome: how it ended, as in `IncidentClosed`; empty while it is open.
+        escalated: whether a person was asked for.
+        actions: what was run for it, in order.
+    """
+
+    incident: str
+    target: str
+    onset_s: float
+    opened_s: float
+    closed_s: float | None = None
+    outcome: str = ""
+    escalated: bool = False
+    actions: tuple[str, ...] = ()
+
+
+class Measures(Struct, frozen=True, kw_only=True):
+    """How well a run went; see the module for what is ``None``.
+
+    Attributes:
+        broken: how many faults there were.
+        detected: how many of them were seen.
+        healed: how many of them were over, with proof, before the end.
+        detection: from the start of the fault (or the onset of the incident) to its detection.
+        recovery: from there to the verified end.
+        incidents: how many were opened.
+        false_alarms: incidents that nothing was broken for.
+        actions: how many treatments were run.
+        unneeded: treatments of what was not broken.
+        escalated: incidents that a person was asked for.
+    """
+
+    broken: int | None
+    detected: int | None
+    healed: int | None
+    detection: Spread | None
+    recovery: Spread | None
+    incidents: int
+    false_alarms: int | None
+    actions: int
+    unneeded: int | None
+    escalated: int
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The least value that at least this share of all values does not exceed (nearest rank).
+
+    Raises:
+        ValueError: there are no values, or the share is not from 0 to 1.
+
+    Example:
+        >>> percentile([3.0, 1.0, 2.0, 4.0], 0.5)
+        2.0
+    """
+    if not values or not 0.0 <= share <= 1.0:
+        raise ValueError(f"no {share:g} quantile of {len(values)} values")
+    return sorted(values)[max(math.ceil(share * len(values)), 1) - 1]
+
+
+def spread(durations_s: Sequence[float]) -> Spread | None:
+    """Durations at a glance; ``None`` when there are none."""
+    if not durations_s:
+        return None
+    return Spread(
+        count=len(durations_s),
+        mean_s=math.fsum(durations_s) / len(durations_s),
+        median_s=percentile(durations_s, 0.5),
+        p95_s=percentile(durations_s, 0.95),
+        longest_s=max(durations_s),
+    )
+
+
+def harm_avoided(harm: float, *, nobody: float, oracle: float) -> float | None:
+    """Share of the avoidable harm that was avoided, in percent; below 0 it did harm.
+
+    Args:
+        harm: of what is judged.
+        nobody: harm when nobody acts.
+        oracle: harm when somebody acts who knows the fault.
+
+    Returns:
+        ``None`` when there was nothing to avoid.
+
+    Example:
+        >>> harm_avoided(3.0, nobody=10.0, oracle=2.0)
+        87.5
+    """
+    return 100.0 * (nobody - harm) / (nobody - oracle) if nobody > oracle else None
+
+
+def cases(messages: Iterable[Message]) -> tuple[Case, ...]:
+    """The incidents of a run, in the order in which they were opened."""
+    opened: dict[str, IncidentOpened] = {}
+    closed: dict[str, IncidentClosed] = {}
+    escalated: set[str] = set()
+    ran: dict[str, list[str]] = {}
+    for message in messages:
+        match message:
+            case IncidentOpened():
+                opened[message.incident] = message
+            case IncidentClosed():
+                closed[message.incident] = message
+            case IncidentEscalated():
+                escalated.add(message.incident)
+            case ActionFinished() if message.outcome != "not_run":
+                ran.setdefault(message.incident, []).append(message.action)
+            case _:
+                pass
+    return tuple(
+        Case(
+            incident=name,
+            target=each.target,
+            onset_s=each.onset_s,
+            opened_s=each.opened_s,
+            closed_s=closed[name].closed_s if name in closed else None,
+            outcome=closed[name].outcome if name in closed else "",
+            escalated=name in escalated,
+            actions=tuple(ran.get(name, ())),
+        )
+        for name, each in opened.items()
+    )
+
+
+def treatments(messages: Iterable[Message]) -> list[ActionFinished]:
+    """What was done to targets; telling a person and keeping calls away are not meant."""
+    finished = [each for each in messages if isinstance(each, ActionFinished)]
+    return [each for each in finished if each.outcome != "not_run" and each.action not in ASIDE]
+
+
+def actions_per_target(messages: Iterable[Message]) -> dict[str, dict[str, int]]:
+    """How often each treatment was run, by target; both in alphabetical order."""
+    counts: dict[str, Counter[str]] = {}
+    for each in treatments(messages):
+        counts.setdefault(each.target, Counter())[each.action] += 1
+    return {target: dict(sorted(count.items())) for target, count in sorted(counts.items())}
+
+
+def measure(messages: Sequence[Message], broken: Sequence[Broken] | None) -> Measures:
+    """Judge a run.
+
+    Args:
+        messages: what was decided, oldest first.
+        broken: what was wrong and when; empty for a quiet day, ``None`` when nobody knows.
+    """
+    found, done = cases(messages), treatments(messages)
+    if broken is None:
+        seen = [case.opened_s - case.onset_s for case in found]
+        ended = [_took(case, case.onset_s) for case in found if case.outcome in _GOOD_ENDS]
+    else:
+        seen = [each for fault in broken if (each := _detection_s(fault, messages)) is not None]
+        ended = [each for fault in broken if (each := _recovery_s(fault, found)) is not None]
+    return Measures(
+        broken=None if broken is None else len(broken),
+        detected=None if broken is None else len(seen),
+        healed=None if broken is None else len(ended),
+        detection=spread(seen),
+        recovery=spread(ended),
+        incidents=len(found),
+        false_alarms=None if broken is None else sum(_is_false(each, broken) for each in found),
+        actions=len(done),
+        unneeded=None if broken is None else sum(_is_unneeded(each, broken) for each in done),
+        escalated=sum(case.escalated for case in found),
+    )
+
+
+def _detection_s(fault: Broken, messages: Sequence[Message]) -> float | None:
+    for each in messages:
+        if isinstance(each, AnomalyDetected) and fault.covers(each.target, each.detected_s):
+            return each.detected_s - fault.at_s
+    return None
+
+
+def _recovery_s(fault: Broken, found: Sequence[Case]) -> float | None:
+    """Until the last of its incidents was over; a relapse is not over before it is."""
+    own = [case for case in found if fault.covers(case.target, case.opened_s)]
+    if not own or any(case.outcome not in (*_GOOD_ENDS, "attributed") for case in own):
+        return None
+    ends = [_took(case, fault.at_s) for case in own if case.outcome in _GOOD_ENDS]
+    return max(ends, default=None)
+
+
+def _took(case: Case, since_s: float) -> float:
+    assert case.closed_s is not None, "an incident with an outcome is closed"
+    return case.closed_s - since_s
+
+
+def _is_false(case: Case, broken: Sequence[Broken]) -> bool:
+    """An incident is owed to any fault of its time: symptoms show far from their cause."""
+    return not any(each.at_s <= case.opened_s <= each.until_s + AFTERMATH_S for each in broken)
+
+
+def _is_unneeded(action: ActionFinished, broken: Sequence[Broken]) -> bool:
+    began_s = action.finished_s - action.duration_s
+    return not any(each.covers(action.target, began_s) for each in broken)
+
+
+def _components(target: str) -> set[str]:
+    """The component of a replica, or both sides of an edge."""
+    return {side.partition("/")[0] for side in target.split(">")}
