@@ -9,7 +9,6 @@ asked; so two policies that face the same seed face the same day.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -232,7 +231,3 @@ class Simulation:
     def harm(self) -> float:
         """Error-minutes so far, with the price of every operation that was ordered."""
         return self._physics.outcome.harm + self._price
-
-    def due(self) -> Sequence[Operation]:
-        """Operations under way."""
-        return tuple(self._operations)

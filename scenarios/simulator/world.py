@@ -84,6 +84,7 @@ class SimulatedWorld:
         self.simulation = Simulation(course, step_s=step_s)
         self._components = course.estate.components
         self._began_s: float | None = None
+        self._is_watched = False
         targets = tuple(self._targets(frozenset(watch)))
         self._instruments = Instruments(self.simulation, monitoring or Monitoring(), targets)
         self._probes = [SimulatedProbe(self, target, self._instruments) for target in targets]
@@ -128,11 +129,13 @@ class SimulatedWorld:
         """The run begins now."""
         if self._began_s is None:
             self._began_s = asyncio.get_running_loop().time()
+        self._is_watched = True
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """The run is followed to the present."""
+        """The run is followed to the present, and no further until somebody enters again."""
         self.catch_up()
+        self._is_watched = False
 
     # --- what came of it ----------------------------------------------------------------------
 
@@ -149,7 +152,7 @@ class SimulatedWorld:
 
     def catch_up(self) -> None:
         """Bring the simulation up to the present of the loop."""
-        if self._began_s is not None:
+        if self._is_watched and self._began_s is not None:
             self.simulation.advance(asyncio.get_running_loop().time() - self._began_s)
 
     def _targets(self, watch: frozenset[str]) -> Iterable[str]:

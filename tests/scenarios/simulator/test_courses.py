@@ -183,6 +183,50 @@ class TestScale:
             tuple(Order(10.0, "replace", f"{name}/1") for name in ("web", "cart", "advice")),
         ]
 
+    @pytest.mark.parametrize(
+        ("fault", "orders"),
+        [
+            (
+                faults.partition("web>cart", 5.0),
+                {("isolate", ("web>cart",)), ("degrade", ("web",)), ("notify", ("web",))},
+            ),
+            (
+                faults.overload("*", 5.0),
+                {("shed", ("web",)), ("scale", ("web",)), ("degrade", ("web",))},
+            ),
+            (
+                faults.bad_deploy("cart", 5.0),
+                {("roll_back", ("cart",)), ("isolate", ("cart",)), ("degrade", ("web",))},
+            ),
+            (
+                faults.hang("cart", 5.0, share=0.34),
+                {
+                    ("restart", ("cart",)),
+                    ("restart", ("cart/1",)),
+                    ("rolling_restart", ("cart",)),
+                    ("replace", ("cart",)),
+                    ("replace", ("cart/1",)),
+                    ("drain", ("cart/1",)),
+                },
+            ),
+        ],
+    )
+    def test_remedies_are_done_to_those_whom_they_help(
+        self, fault: faults.Fault, orders: set[tuple[str, tuple[str, ...]]]
+    ) -> None:
+        found = remedies(a_shop(fault), fault)
+        single = [each for each in found if len({order.name for order in each}) == 1]
+
+        assert {(each[0].name, tuple(o.target for o in each)) for each in single} >= orders
+
+    def test_all_that_is_right_is_tried_one_after_the_other_as_well(self) -> None:
+        poison = faults.poison_message("cart", 5.0)
+
+        assert remedies(a_shop(poison), poison)[-1] == (
+            Order(5.0, "quarantine", "cart"),
+            Order(15.0, "restart", "cart"),
+        )
+
     def test_the_score_is_the_share_of_avoidable_harm_that_was_avoided(self) -> None:
         assert score(10.0, null=10.0, best=2.0) == 0.0
         assert score(2.0, null=10.0, best=2.0) == 100.0

@@ -10,6 +10,7 @@ from mendel.core.records import IntentRecord
 from mendel.errors import NoData
 from mendel.scenarios import faults
 from mendel.scenarios.simulator import Course, Monitoring, SimulatedWorld
+from mendel.scenarios.virtual_time import run
 from shops import a_shop
 
 pytestmark = pytest.mark.virtual_time
@@ -220,6 +221,19 @@ async def test_deployments_and_announced_work_are_told() -> None:
 
         assert (world.annotation("cart").version, world.annotation("cart").deployed_s) == (2, 20.0)
         assert world.annotation("web").maintenance == ((100.0, 220.0),)
+
+
+def test_what_came_of_it_can_be_asked_when_the_loop_is_gone() -> None:
+    world = SimulatedWorld(a_shop(faults.crash("db", 10.0)))
+
+    async def watch() -> None:
+        async with world:
+            await asyncio.sleep(70.0)
+
+    run(watch())
+
+    assert world.harm() == pytest.approx(1.0, abs=0.02)
+    assert world.outcome.failed == pytest.approx(6_000.0, rel=0.02)
 
 
 async def test_looking_more_often_changes_nothing() -> None:
