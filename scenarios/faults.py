@@ -311,7 +311,7 @@ def spike(target: str, at_s: float, *, severity: float = 1.25, lasts_s: float = 
     return Fault(kind="spike", target=target, at_s=at_s, severity=severity, lasts_s=lasts_s)
 
 
-def overload(target: str, at_s: float, *, severity: float = 2.2, lasts_s: float = 600.0) -> Fault:
+def overload(target: str, at_s: float, *, severity: float = 3.0, lasts_s: float = 600.0) -> Fault:
     """More users than can be served.
 
     Args:

@@ -70,6 +70,9 @@ def draw_fault(kind: FaultKind, estate: Estate, rng: np.random.Generator) -> Fau
         options["share"] = 0.34
     fault = _MAKERS[kind](target, at_s, **options)
     factor = float(rng.uniform(0.8, 1.25))
+    if kind == "overload":  # Too many for the peak of the day, whenever it comes.
+        traffic = estate.traffic
+        factor *= traffic.rate * (1.0 + traffic.day_swing) / traffic.usual_rate(at_s)
     return fault if kind in _FIXED else structs.replace(fault, severity=fault.severity * factor)
 
 

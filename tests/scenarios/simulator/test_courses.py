@@ -76,6 +76,14 @@ def test_every_kind_of_fault_can_be_drawn_somewhere_and_runs(kind: FaultKind) ->
     assert course.faults[0].words
 
 
+@pytest.mark.parametrize("seed", [1, 17])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_drawn_overload_is_one_at_any_time_of_the_day(shape: str, seed: int) -> None:
+    course = draw_course(shape, seed, kinds=["overload"], until_s=250.0)
+
+    assert nobody(course).harm > 0.5
+
+
 def test_a_fault_that_can_befall_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="poison_message can befall nothing in 'chain'"):
         draw_course("chain", 1, kinds=["poison_message"])
