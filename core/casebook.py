@@ -43,10 +43,12 @@ class Past(Struct, frozen=True):
     Attributes:
         closed_s: when it was closed.
         attempts: what was tried.
+        told_s: when a person was told of it; minus infinity for never.
     """
 
     closed_s: float
     attempts: tuple[Attempt, ...]
+    told_s: float
 
 
 class Casebook:
@@ -227,6 +229,8 @@ class Casebook:
             self,
             past.attempts if past and relapse else (),
         )
+        if past is not None and relapse:
+            incident.told_s = past.told_s
         self.incidents[target] = incident
         return incident.open(anomaly, now_s)
 
@@ -267,7 +271,7 @@ class Casebook:
             if incident.stage is not Stage.CLOSED:
                 continue
             del self.incidents[target]
-            self._past[target] = Past(now_s, tuple(incident.treatment.attempts))
+            self._past[target] = Past(now_s, tuple(incident.treatment.attempts), incident.told_s)
             for other in self.incidents.values():
                 if other.cause == target:
                     effects += other.on_cause_closed(now_s)

@@ -57,6 +57,7 @@ class CaseFile:
         status: health of the target as far as it is known here.
         scores: of the metrics that are in alarm.
         asked_s: when the present triage began; evidence must be newer.
+        told_s: when a person was told of it, or of the incident that it is a relapse of.
         settled_s: until when it was last given time to follow a cause that is over.
     """
 
@@ -75,6 +76,7 @@ class CaseFile:
         self._own: set[str] = set()  # Metrics in alarm that no dependency explains.
         self._held_since_s: float | None = None  # Since when nothing could be done.
         self._waits_for = ""
+        self.told_s = -math.inf
         self._isolated = False
         self._timers: dict[str, None] = {}
 

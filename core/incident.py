@@ -361,8 +361,8 @@ class Incident(CaseFile):
         return self.care.actions.get(name) or ActionFacts(name=name)
 
     def _may_isolate(self, action: ActionFacts | None, now_s: float) -> bool:
-        """Whether to keep calls away: not from who still serves, unless an action is to stop it."""
-        is_down = not condition_of(self.scores).serves
+        """Whether to keep calls away: not from who answers, unless an action is to stop it."""
+        is_down = not condition_of(self.scores).answers
         stops = action is not None and action.disruptive
         wanted = (is_down or stops) and not self._isolated
         return wanted and self.desk.may_isolate(self.target, now_s)
@@ -410,10 +410,13 @@ class Incident(CaseFile):
         escalated = IncidentEscalated(
             target=self.target, incident=self.name, reason=reason, escalated_s=now_s
         )
+        # Who flaps is not reported at each dip, nor cut off and let in again with it.
+        is_news = now_s - self.told_s > self.care.playbook.relapse_s
+        tell = self.care.actions.get(NOTIFY) if is_news else None
         # Counted before the record, so that a later run of mendel gives no intent this name again.
-        tell = self.care.actions.get(NOTIFY)
         told = f"{self.name}.{self.treatment.count(NOTIFY)}" if tell is not None else ""
-        isolate = self._isolate(self._reason) if self._may_isolate(None, now_s) else []
+        isolate = self._isolate(self._reason) if is_news and self._may_isolate(None, now_s) else []
+        self.told_s = now_s if is_news else self.told_s
         return [
             *self._go(Stage.ESCALATED, reason, now_s),
             *isolate,

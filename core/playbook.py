@@ -16,17 +16,18 @@ from .gene import Gene
 from .topology import Kind
 
 # What to try when the configuration names no plan. Only actions that the component declares are
-# taken from it: a database is never failed over by something nobody configured.
+# taken from it: a database is never failed over by something nobody configured. Where there are
+# replicas to take in turn, they are not all taken at once.
 DEFAULT_PLANS: dict[Kind, tuple[str, ...]] = {
-    "service": ("restart", "replace", "roll_back"),
-    "api": ("restart", "replace", "roll_back"),
-    "ui": ("restart", "roll_back"),
-    "worker": ("restart", "quarantine", "replace"),
-    "pipeline": ("quarantine", "restart"),
+    "service": ("rolling_restart", "restart", "replace", "roll_back"),
+    "api": ("rolling_restart", "restart", "replace", "roll_back"),
+    "ui": ("rolling_restart", "restart", "roll_back"),
+    "worker": ("rolling_restart", "restart", "quarantine", "replace"),
+    "pipeline": ("quarantine", "rolling_restart", "restart"),
     "external": (),  # What belongs to others is isolated and reported, never restarted.
-    "database": ("clean_up", "restart", "fail_over"),
-    "cache": ("restart", "replace"),
-    "queue": ("clean_up", "restart"),
+    "database": ("restart", "clean_up", "fail_over"),
+    "cache": ("rolling_restart", "restart", "replace"),
+    "queue": ("restart", "clean_up"),
 }
 
 

@@ -55,11 +55,6 @@ class Condition(Struct, frozen=True, order=True):
     score: float = 0.0
 
     @property
-    def serves(self) -> bool:
-        """Whether most of the target's work still gets done, if late or at too high a price."""
-        return self.gravity < _GRAVITY["ok"]
-
-    @property
     def answers(self) -> bool:
         """Whether some of its work still gets done, which a disruptive action would cost."""
         return self.gravity < _GRAVITY["answered"]

@@ -134,9 +134,9 @@ class TestTreating:
         assert clinic.isolated == ["cart"]
 
     @pytest.mark.parametrize(
-        ("metric", "isolated"), [("ok", ["cart"]), ("latency_s", []), ("memory_bytes", [])]
+        ("metric", "isolated"), [("answered", ["cart"]), ("ok", []), ("latency_s", [])]
     )
-    def test_who_still_serves_is_not_isolated_for_want_of_a_cure(
+    def test_who_still_answers_is_not_isolated_for_want_of_a_cure(
         self, metric: str, isolated: list[str]
     ) -> None:
         clinic = Clinic(care=a_care("nothing_declared"))
@@ -145,7 +145,22 @@ class TestTreating:
 
         assert (clinic.stage(), clinic.isolated) == ("escalated", isolated)
 
-    def test_who_still_serves_is_isolated_for_an_action_that_stops_it(self) -> None:
+    def test_who_flaps_is_not_reported_and_cut_off_at_each_dip(self) -> None:
+        clinic = Clinic(care=a_care("nothing_declared"))
+        for _ in range(3):
+            clinic.sick(metric="answered")
+            clinic.wait(1)
+            clinic.well()
+            clinic.wait(1)
+        assert clinic.actions == ["cart: notify"]
+        clinic.wait(400)
+
+        clinic.sick(metric="answered")
+
+        assert clinic.actions == ["cart: notify", "cart: notify"]
+        assert (clinic.stage(), clinic.isolated) == ("escalated", ["cart"])
+
+    def test_who_still_answers_is_isolated_for_an_action_that_stops_it(self) -> None:
         clinic = Clinic(care=a_care("restart"))
 
         clinic.sick(metric="latency_s")

@@ -33,7 +33,7 @@ async def test_a_crash_is_healed_and_most_of_its_harm_avoided() -> None:
 
     ran = [(name, target) for _, name, target in world.simulation.ran]
     closed = [each for each in heard if isinstance(each, IncidentClosed) and each.target == "cart"]
-    assert ("restart", "cart") in ran
+    assert ("rolling_restart", "cart") in ran
     assert not any(target != "cart" for _, target in ran)
     assert [each.outcome for each in closed] == ["healed"]
     alone = nobody(CRASH).harm
