@@ -15,15 +15,17 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop, Future
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Generator, Hashable
 from enum import StrEnum
-from typing import Protocol, final
+from types import coroutine
+from typing import Any, Protocol, final
 
 from msgspec import Struct
 
 from .dead_letters import DeadReason
 from .envelope import Envelope
 from .subjects import is_system
+from .wakes import Consumer, Nap, Wakes
 
 DEFAULT_CAPACITY = 1024
 # One message per waiting sender; more means that a sender does not wait at all.
@@ -105,7 +107,7 @@ class Mailbox:
             high-water mark, else the capacity. One comparison instead of three for each message.
         mixed: whether the next message needs `take`, because the system lane, a place that may be
             replaced or a parked sender has to be thought of.
-        on_wake: called when a message comes to an idle mailbox, instead of resolving `arrival`.
+        consumer: who is woken when a message comes to an idle mailbox; None when nobody reads it.
         closed: whether nothing will come any more, so that the consumer may end.
         taken: messages handed to the consumer so far; one that was put back counts again.
         high_water: greatest depth of the user lane so far.
@@ -121,9 +123,10 @@ class Mailbox:
         "_now",
         "_parked",
         "_system",
-        "_waiter",
+        "_wakes",
         "capacity",
         "closed",
+        "consumer",
         "dropped",
         "high_water",
         "idle",
@@ -131,7 +134,6 @@ class Mailbox:
         "mark",
         "mixed",
         "name",
-        "on_wake",
         "parked_limit",
         "taken",
     )
@@ -142,6 +144,7 @@ class Mailbox:
         capacity: int,
         *,
         loop: AbstractEventLoop,
+        wakes: Wakes,
         now: Callable[[], float],
         bury: Bury,
         parked_limit: int = PARKED_LIMIT,
@@ -154,18 +157,18 @@ class Mailbox:
         self.mark = self._mark_awake = 0
         self.mixed = False
         self.closed = False
-        self.on_wake: Callable[[], object] | None = None
+        self.consumer: Consumer | None = None
         self.taken = 0
         self.high_water = 0
         self.dropped: dict[DeadReason, int] | None = None
         self._loop = loop
+        self._wakes = wakes
         self._now = now
         self._bury = bury
         self.parked_limit = parked_limit
         self.lane: deque[Envelope | _Slot] = deque()
         self._system: deque[Envelope] | None = None  # Most mailboxes never need one: 600 bytes.
         self._parked: deque[Future[None]] | None = None
-        self._waiter: Future[None] | None = None  # Of the consumer, while it finds nothing.
         self._emptied: list[Future[None]] | None = None
         self._has_slots = False
 
@@ -188,8 +191,10 @@ class Mailbox:
         if depth >= self.high_water:
             self.high_water = self._mark_awake = depth + 1
         self.mark = self._mark_awake
-        if self.idle:
-            self.wake()
+        if self.idle:  # As `wake` does: for a lone message one call more would be felt.
+            self.idle = False
+            if self.consumer is not None:
+                self._wakes.add(self.consumer)
         return None
 
     def put_many(self, envelopes: list[Envelope]) -> Future[None] | None:
@@ -309,15 +314,19 @@ class Mailbox:
         self.drop(envelope, DeadReason.EXPIRED)
         return True
 
-    def arrival(self) -> Future[None]:
-        """What the consumer waits for when it has found the mailbox empty."""
-        waiter: Future[None] = Future(loop=self._loop)
-        self._waiter = waiter
+    @coroutine
+    def arrival(self) -> Generator[Any, None, None]:
+        """Wait, as the consumer that has found the mailbox empty, until that may have changed."""
+        nap = self.consumer
+        if not isinstance(nap, Nap):
+            self.consumer = nap = Nap(self._wakes)
         self.idle = True
         self.mark = 0
         if self._emptied:
             self.rest()
-        return waiter
+        # `Nap.sleep`, written out.
+        nap._asyncio_future_blocking = True
+        yield nap
 
     def rest(self) -> None:
         """Note that the consumer has nothing in hand."""
@@ -330,10 +339,8 @@ class Mailbox:
         """Let the consumer look around, though perhaps no message has come."""
         if self.idle:
             self.idle = False
-            if self.on_wake is not None:
-                self.on_wake()
-            elif self._waiter is not None and not self._waiter.done():
-                self._waiter.set_result(None)
+            if self.consumer is not None:
+                self._wakes.add(self.consumer)
 
     def close(self) -> None:
         """Give up all that waits (``closed``), and let the consumer end."""
