@@ -107,28 +107,29 @@ class _Drain:
         lane = cast("deque[Envelope]", mailbox.lane)  # It holds nothing else while not mixed.
         envelope: Envelope | None
         for _ in range(BATCH):
-            if mailbox.mixed or not lane:
+            if lane and not mailbox.mixed:
+                envelope = lane.popleft()
+                mailbox.taken += 1
+            else:
                 envelope = mailbox.take()
                 if envelope is None:
                     mailbox.rest()
                     return
-            else:
-                envelope = lane.popleft()
-                mailbox.taken += 1
             try:
-                if not envelope.reply:
-                    answer = handler(envelope)
-                    if answer is not None:
-                        _refuse_coroutine(answer)
-                elif envelope.deadline_s is None or not mailbox.drop_expired(envelope):
-                    answer = handler(envelope)
+                if envelope.reply:
+                    self._answer(envelope)
+                elif (answer := handler(envelope)) is not None:
                     _refuse_coroutine(answer)
-                    self._settle(
-                        envelope, mailbox, answer if isinstance(answer, Message) else None
-                    )
             except Exception as error:  # noqa: BLE001  # As above.
                 mailbox.drop(envelope, DeadReason.HANDLER_FAILED, describe(error))
         self._wakes.add(self)
+
+    def _answer(self, envelope: Envelope) -> None:
+        if self._mailbox.drop_expired(envelope):
+            return
+        answer = self._handler(envelope)
+        _refuse_coroutine(answer)
+        self._settle(envelope, self._mailbox, answer if isinstance(answer, Message) else None)
 
 
 def _refuse_coroutine(answer: object) -> None:

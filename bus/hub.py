@@ -77,7 +77,7 @@ class Hub:
         self._end_subscription = self._unsubscribe  # One bound method for all of them.
         self._closing = False
         self._closed = False
-        self._wakes = Wakes(loop)
+        self._wakes = Wakes(loop, self._time)
         self._done = self._wakes.done
         self.dead_letters = DeadLetters(dead_letters_kept)
 

@@ -12,16 +12,18 @@ task's own context and outside of any other task, exactly as the event loop does
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop
+from asyncio import AbstractEventLoop, Future
 from collections import deque
 from collections.abc import Callable, Generator
 from contextvars import Context, copy_context
 from types import coroutine
 from typing import Any, Protocol
 
-# After so many in a row everything else in the event loop gets its turn. A turn of the loop costs
-# as much as one wake, so more of them would save no more than a few hundredths.
-WAKES_IN_A_ROW = 16
+# A chain of wakes ends here, so that everything else in the event loop gets its turn: after as long
+# as a batch of messages takes. The count is for virtual time, where the clock stands still.
+TURN_S = 0.0005
+WAKES_IN_A_ROW = 256
+LOOK_AT_THE_CLOCK = 16  # After so many wakes; for each one it would be felt.
 
 
 class Consumer(Protocol):
@@ -35,10 +37,11 @@ class Consumer(Protocol):
 class Wakes:
     """The consumers of one bus that are to be woken, the first one first."""
 
-    __slots__ = ("_context", "_is_due", "_loop", "_ready", "done")
+    __slots__ = ("_context", "_is_due", "_now", "_ready", "done", "loop")
 
-    def __init__(self, loop: AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self, loop: AbstractEventLoop, now: Callable[[], float]) -> None:
+        self.loop = loop
+        self._now = now
         self._context = copy_context()  # Plain functions must not see that of whoever sends.
         self._ready: deque[Consumer] = deque()
         self._is_due = False
@@ -50,19 +53,20 @@ class Wakes:
         self._ready.append(consumer)
         if not self._is_due:
             self._is_due = True
-            self._loop.call_soon(self._run, context=self._context)
+            self.loop.call_soon(self._run, context=self._context)
 
     def _run(self) -> None:
         ready = self._ready
         try:
-            for _ in range(WAKES_IN_A_ROW):
+            until_s = self._now() + TURN_S
+            for wakes in range(1, WAKES_IN_A_ROW + 1):
                 ready.popleft().rouse()
-                if not ready:
+                if not ready or (wakes % LOOK_AT_THE_CLOCK == 0 and self._now() >= until_s):
                     break
         finally:  # Whatever gets through, as an interrupt does, must not stop the others.
             self._is_due = bool(ready)
             if ready:
-                self._loop.call_soon(self._run, context=self._context)
+                self.loop.call_soon(self._run, context=self._context)
 
 
 class Nap:
@@ -108,3 +112,58 @@ class Nap:
         """Let a task go on that is cancelled; it then finds out by itself, as False tells it."""
         self._wakes.add(self)
         return False
+
+
+class Answer(Future[Any]):
+    """A future whose task is woken by `Wakes`; all else that waits for it, by the event loop."""
+
+    __slots__ = ("_context", "_wakes", "_wakeup")
+
+    def __init__(self, wakes: Wakes) -> None:
+        super().__init__(loop=wakes.loop)
+        self._wakes = wakes
+        self._wakeup: Callable[[Any], object] | None = None
+        self._context: Context | None = None
+
+    def add_done_callback(
+        self, callback: Callable[[Any], object], *, context: Context | None = None
+    ) -> None:
+        """Call back when it is done, as a future does; the first task that waits goes first."""
+        if context is None or self._wakeup is not None or self.done():
+            super().add_done_callback(callback, context=context)
+        else:
+            self._wakeup, self._context = callback, context
+
+    def remove_done_callback(self, callback: Callable[[Any], object]) -> int:
+        """Do not call back after all; how often it would have been called."""
+        removed = super().remove_done_callback(callback)
+        if self._wakeup == callback:
+            self._wakeup = None
+            removed += 1
+        return removed
+
+    def set_result(self, result: Any) -> None:
+        """Be done, with an answer."""
+        super().set_result(result)
+        if self._wakeup is not None:
+            self._wakes.add(self)
+
+    def set_exception(self, exception: type | BaseException) -> None:
+        """Be done, without an answer."""
+        super().set_exception(exception)
+        if self._wakeup is not None:
+            self._wakes.add(self)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Be done, because nobody wants it any more."""
+        cancelled = super().cancel(msg)
+        if cancelled and self._wakeup is not None:
+            self._wakes.add(self)
+        return cancelled
+
+    def rouse(self) -> None:
+        """Let the task go on."""
+        wakeup, context = self._wakeup, self._context
+        if wakeup is not None and context is not None:
+            self._wakeup = None
+            context.run(wakeup, self)
