@@ -57,14 +57,13 @@ async def _serve(
     settle: Settle,
 ) -> None:
     current_actor.set(mailbox)
-    lane = cast("deque[Envelope]", mailbox.lane)  # It holds nothing else while not mixed.
     envelope: Envelope | None
     while True:
         for _ in range(BATCH):
             if mailbox.mixed:
                 envelope = mailbox.take()
-            elif lane:
-                envelope = lane.popleft()
+            elif mailbox.lane:  # Not kept in a name: it would outlive the wait.
+                envelope = mailbox.lane.popleft()  # type: ignore[assignment]  # As in `take`.
                 mailbox.taken += 1
             else:
                 envelope = None

@@ -13,12 +13,12 @@ sender holds is lost with the sender, and overtaken by the sender's next plain c
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, Future
+from asyncio import Future
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Hashable
 from enum import StrEnum
 from types import coroutine
-from typing import Any, Protocol, final
+from typing import Any, Protocol, cast, final
 
 from msgspec import Struct
 
@@ -93,6 +93,11 @@ class _Slot:
         return self.envelope
 
 
+# The user lane of a mailbox that waits for messages: an empty deque takes 760 bytes. As a tuple it
+# cannot take a message by mistake.
+_NO_LANE = cast("deque[Envelope | _Slot]", ())
+
+
 class Mailbox:
     """Bounded queue of one actor, read by one consumer at a time.
 
@@ -101,8 +106,9 @@ class Mailbox:
         capacity: bound of the user lane.
         parked_limit: how many messages beyond the bound may have their senders waiting.
         idle: whether its consumer has nothing in hand, so that the next message must wake it.
-        lane: the user lane. A sender may append to it itself while it is shorter than ``mark``; a
-            consumer may take from its left itself unless it is ``mixed``.
+        lane: the user lane; a new one after each wait. A sender may append to it itself while it
+            is shorter than ``mark``; a consumer may take from its left itself unless it is
+            ``mixed``.
         mark: depth from which a message needs `put`: 0 when the consumer has to be woken, else the
             high-water mark, else the capacity. One comparison instead of three for each message.
         mixed: whether the next message needs `take`, because the system lane, a place that may be
@@ -118,7 +124,6 @@ class Mailbox:
         "_bury",
         "_emptied",
         "_has_slots",
-        "_loop",
         "_mark_awake",
         "_now",
         "_parked",
@@ -143,7 +148,6 @@ class Mailbox:
         name: str,
         capacity: int,
         *,
-        loop: AbstractEventLoop,
         wakes: Wakes,
         now: Callable[[], float],
         bury: Bury,
@@ -161,12 +165,11 @@ class Mailbox:
         self.taken = 0
         self.high_water = 0
         self.dropped: dict[DeadReason, int] | None = None
-        self._loop = loop
         self._wakes = wakes
         self._now = now
         self._bury = bury
         self.parked_limit = parked_limit
-        self.lane: deque[Envelope | _Slot] = deque()
+        self.lane = _NO_LANE
         self._system: deque[Envelope] | None = None  # Most mailboxes never need one: 600 bytes.
         self._parked: deque[Future[None]] | None = None
         self._emptied: list[Future[None]] | None = None
@@ -187,6 +190,8 @@ class Mailbox:
         depth = len(self.lane)
         if depth >= self.capacity:
             return self._park(envelope)
+        if depth == 0 and self.lane is _NO_LANE:
+            self.lane = deque()
         self.lane.append(envelope)
         if depth >= self.high_water:
             self.high_water = self._mark_awake = depth + 1
@@ -201,7 +206,7 @@ class Mailbox:
         """Take messages as `put` does; what it returns is resolved when all of them have room."""
         room = self.capacity - len(self.lane)
         if room >= len(envelopes):
-            self.lane.extend(envelopes)
+            self._opened().extend(envelopes)
             self._note_arrival()
             return None
         rooms = [self.put(envelope) for envelope in envelopes]
@@ -239,7 +244,7 @@ class Mailbox:
             self.drop(oldest.leave(), DeadReason.DROPPED_OLDEST)
         self._has_slots = self.mixed = True
         waiting[key] = slot = _Slot(envelope, waiting, key)
-        self.lane.append(slot)
+        self._opened().append(slot)
         self._note_arrival()
 
     def put_if_room(self, envelope: Envelope) -> None:
@@ -257,7 +262,7 @@ class Mailbox:
             self._system.appendleft(envelope)
             self.mixed = True
         else:
-            self.lane.appendleft(envelope)
+            self._opened().appendleft(envelope)
 
     def drop(self, envelope: Envelope, reason: DeadReason, detail: str = "") -> None:
         """Give a message up: count it and make it a dead letter."""
@@ -272,17 +277,23 @@ class Mailbox:
         if len(self._parked) >= self.parked_limit:
             self.drop(envelope, DeadReason.PARKED_FULL, f"{len(self._parked)} wait for room")
             return None
-        room: Future[None] = self._loop.create_future()
+        room: Future[None] = self._wakes.loop.create_future()
         self.lane.append(envelope)
         self._parked.append(room)
         self.mixed = True
         self._note_arrival()
         return room
 
+    def _opened(self) -> deque[Envelope | _Slot]:
+        if self.lane is _NO_LANE:
+            self.lane = deque()
+        return self.lane
+
     def _note_arrival(self) -> None:
         if len(self.lane) > self.high_water:
             self.high_water = len(self.lane)
             self._mark_awake = min(self.high_water, self.capacity)
+        self._opened()  # From now on senders append by themselves.
         self.mark = self._mark_awake
         self.wake()
 
@@ -322,6 +333,8 @@ class Mailbox:
             self.consumer = nap = Nap(self._wakes)
         self.idle = True
         self.mark = 0
+        if not self.lane:
+            self.lane = _NO_LANE
         if self._emptied:
             self.rest()
         # `Nap.sleep`, written out.
@@ -332,6 +345,8 @@ class Mailbox:
         """Note that the consumer has nothing in hand."""
         self.idle = True
         self.mark = 0
+        if not self.lane:
+            self.lane = _NO_LANE
         while self._emptied and not self:
             self._resolve(self._emptied.pop())
 
@@ -364,7 +379,7 @@ class Mailbox:
     async def emptied(self) -> None:
         """Wait until no message waits and none is in hand."""
         while self.is_busy:
-            emptied: Future[None] = self._loop.create_future()
+            emptied: Future[None] = self._wakes.loop.create_future()
             self._emptied = [*(self._emptied or ()), emptied]
             await emptied
 
