@@ -337,7 +337,6 @@ class Mailbox:
             self.lane = _NO_LANE
         if self._emptied:
             self.rest()
-        # `Nap.sleep`, written out.
         nap._asyncio_future_blocking = True
         yield nap
 

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from asyncio import AbstractEventLoop, Future
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextvars import Context, copy_context
-from types import coroutine
 from typing import Any, Protocol
 
 # A chain of wakes ends here, so that everything else in the event loop gets its turn: after as long
@@ -69,8 +68,20 @@ class Wakes:
                 self.loop.call_soon(self._run, context=self._context)
 
 
+def _rouse(sleeping: Nap | Answer) -> None:
+    """Let the task go on, if it still waits."""
+    wakeup, context = sleeping._wakeup, sleeping._context
+    if wakeup is not None and context is not None:
+        sleeping._wakeup = None
+        context.run(wakeup, sleeping)
+
+
 class Nap:
-    """What the task of one consumer sleeps on, again and again."""
+    """What the task of one consumer sleeps on, again and again.
+
+    It goes to sleep by setting `_asyncio_future_blocking` and yielding this, as `Mailbox.arrival`
+    does, and may be roused for no reason.
+    """
 
     __slots__ = (
         "_asyncio_future_blocking",
@@ -84,29 +95,18 @@ class Nap:
     def __init__(self, wakes: Wakes) -> None:
         self._asyncio_future_blocking = False  # The task asks whether the yield was meant for it.
         self._wakes = wakes
-        self._wakeup: Callable[[Nap], object] | None = None
+        self._wakeup: Callable[[Any], object] | None = None  # None while it does not wait.
         self._context: Context | None = None
         # Those of a future that is done: written in C, they cost a third of methods.
         self.get_loop = wakes.done.get_loop
         self.result = wakes.done.result
 
-    @coroutine
-    def sleep(self) -> Generator[Any, None, None]:
-        """Wait to be roused, which may happen for no reason; one task at a time."""
-        self._asyncio_future_blocking = True
-        yield self
+    rouse = _rouse
 
     def add_done_callback(self, wakeup: Callable[[Nap], object], *, context: Context) -> None:
         """Be told by the task how to wake it."""
         self._wakeup = wakeup
         self._context = context
-
-    def rouse(self) -> None:
-        """Let the task go on, if it sleeps."""
-        wakeup, context = self._wakeup, self._context
-        if wakeup is not None and context is not None:
-            self._wakeup = None
-            context.run(wakeup, self)
 
     def cancel(self, msg: object = None) -> bool:
         """Let a task go on that is cancelled; it then finds out by itself, as False tells it."""
@@ -122,8 +122,10 @@ class Answer(Future[Any]):
     def __init__(self, wakes: Wakes) -> None:
         super().__init__(loop=wakes.loop)
         self._wakes = wakes
-        self._wakeup: Callable[[Any], object] | None = None
+        self._wakeup: Callable[[Any], object] | None = None  # None while it does not wait.
         self._context: Context | None = None
+
+    rouse = _rouse
 
     def add_done_callback(
         self, callback: Callable[[Any], object], *, context: Context | None = None
@@ -160,10 +162,3 @@ class Answer(Future[Any]):
         if cancelled and self._wakeup is not None:
             self._wakes.add(self)
         return cancelled
-
-    def rouse(self) -> None:
-        """Let the task go on."""
-        wakeup, context = self._wakeup, self._context
-        if wakeup is not None and context is not None:
-            self._wakeup = None
-            context.run(wakeup, self)
