@@ -548,6 +548,7 @@ TARGETS = {
     "routing: mendel": (">=", 30.0),
     "idle bytes: async handler": ("<=", 3_500),
     "idle bytes: agent": ("<=", 3_500),
+    "idle bytes: plain function": ("<=", 700),
 }
 
 

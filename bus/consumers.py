@@ -14,6 +14,7 @@ from .dead_letters import DeadReason
 from .envelope import Envelope
 from .mailbox import Mailbox
 from .messages import Message
+from .wakes import Wakes
 
 Handler = Callable[[Envelope], Message | Awaitable[Message | None] | None]
 
@@ -34,7 +35,9 @@ def is_async(handler: Callable[..., object]) -> bool:
     )
 
 
-def consume(mailbox: Mailbox, handler: Handler, settle: Settle) -> asyncio.Task[None] | None:
+def consume(
+    mailbox: Mailbox, handler: Handler, settle: Settle, wakes: Wakes
+) -> asyncio.Task[None] | None:
     """Hand each message of a mailbox to its handler, one at a time, from now on.
 
     Returns:
@@ -43,9 +46,8 @@ def consume(mailbox: Mailbox, handler: Handler, settle: Settle) -> asyncio.Task[
     if is_async(handler):
         asynchronous = cast("Callable[[Envelope], Coroutine[Any, Any, Message | None]]", handler)
         return asyncio.create_task(_serve(mailbox, asynchronous, settle), name=mailbox.name)
-    loop = asyncio.get_running_loop()
     synchronous = cast("Callable[[Envelope], object]", handler)
-    mailbox.on_wake = functools.partial(loop.call_soon, _drain, mailbox, synchronous, settle, loop)
+    mailbox.consumer = _Drain(mailbox, synchronous, settle, wakes)
     return None
 
 
@@ -55,14 +57,13 @@ async def _serve(
     settle: Settle,
 ) -> None:
     current_actor.set(mailbox)
-    lane = cast("deque[Envelope]", mailbox.lane)  # It holds nothing else while not mixed.
     envelope: Envelope | None
     while True:
         for _ in range(BATCH):
             if mailbox.mixed:
                 envelope = mailbox.take()
-            elif lane:
-                envelope = lane.popleft()
+            elif mailbox.lane:  # Not kept in a name: it would outlive the wait.
+                envelope = mailbox.lane.popleft()  # type: ignore[assignment]  # As in `take`.
                 mailbox.taken += 1
             else:
                 envelope = None
@@ -82,34 +83,52 @@ async def _serve(
         await asyncio.sleep(0)
 
 
-def _drain(
-    mailbox: Mailbox,
-    handler: Callable[[Envelope], object],
-    settle: Settle,
-    loop: asyncio.AbstractEventLoop,
-) -> None:
-    lane = cast("deque[Envelope]", mailbox.lane)  # It holds nothing else while not mixed.
-    envelope: Envelope | None
-    for _ in range(BATCH):
-        if mailbox.mixed or not lane:
-            envelope = mailbox.take()
-            if envelope is None:
-                mailbox.rest()
-                return
-        else:
-            envelope = lane.popleft()
-            mailbox.taken += 1
-        try:
-            if envelope.reply and mailbox.drop_expired(envelope):
-                continue
-            answer = handler(envelope)
-            if answer is not None:
-                _refuse_coroutine(answer)
-            if envelope.reply:
-                settle(envelope, mailbox, answer if isinstance(answer, Message) else None)
-        except Exception as error:  # noqa: BLE001  # As above.
-            mailbox.drop(envelope, DeadReason.HANDLER_FAILED, describe(error))
-    loop.call_soon(_drain, mailbox, handler, settle, loop)
+class _Drain:
+    """Consumer that calls a plain function with each message; nothing of it runs in between."""
+
+    __slots__ = ("_handler", "_mailbox", "_settle", "_wakes")
+
+    def __init__(
+        self,
+        mailbox: Mailbox,
+        handler: Callable[[Envelope], object],
+        settle: Settle,
+        wakes: Wakes,
+    ) -> None:
+        self._mailbox = mailbox
+        self._handler = handler
+        self._settle = settle
+        self._wakes = wakes
+
+    def rouse(self) -> None:
+        """Handle what waits, up to a batch."""
+        mailbox, handler = self._mailbox, self._handler
+        lane = cast("deque[Envelope]", mailbox.lane)  # It holds nothing else while not mixed.
+        envelope: Envelope | None
+        for _ in range(BATCH):
+            if lane and not mailbox.mixed:
+                envelope = lane.popleft()
+                mailbox.taken += 1
+            else:
+                envelope = mailbox.take()
+                if envelope is None:
+                    mailbox.rest()
+                    return
+            try:
+                if envelope.reply:
+                    self._answer(envelope)
+                elif (answer := handler(envelope)) is not None:
+                    _refuse_coroutine(answer)
+            except Exception as error:  # noqa: BLE001  # As above.
+                mailbox.drop(envelope, DeadReason.HANDLER_FAILED, describe(error))
+        self._wakes.add(self)
+
+    def _answer(self, envelope: Envelope) -> None:
+        if self._mailbox.drop_expired(envelope):
+            return
+        answer = self._handler(envelope)
+        _refuse_coroutine(answer)
+        self._settle(envelope, self._mailbox, answer if isinstance(answer, Message) else None)
 
 
 def _refuse_coroutine(answer: object) -> None:

@@ -19,6 +19,7 @@ from .mailbox import DEFAULT_CAPACITY, Mailbox, MailboxStats, Overflow
 from .messages import Message
 from .routes import Key, Routes, Subscription
 from .taps import TAP_CAPACITY, Tap
+from .wakes import Wakes
 
 # Enough for every subject of a thousand components; a route takes about 300 bytes.
 ROUTES_KEPT = 8192
@@ -73,11 +74,14 @@ class Hub:
         self._tap_dropped = 0  # By taps that are closed.
         self._mailboxes: dict[Mailbox, asyncio.Task[None] | None] = {}
         self._leaving: dict[Mailbox, asyncio.Task[None]] = {}  # Unsubscribed, with one in hand.
-        self._end_subscription = self._unsubscribe  # One bound method for all of them.
+        # One bound method for all mailboxes and subscriptions, of 64 bytes each.
+        self._end_subscription = self._unsubscribe
+        self._undertaker = self._bury
+        self._settle = self._asks.answer
         self._closing = False
         self._closed = False
-        self._done: asyncio.Future[None] = loop.create_future()
-        self._done.set_result(None)
+        self._wakes = Wakes(loop, self._time)
+        self._done = self._wakes.done
         self.dead_letters = DeadLetters(dead_letters_kept)
 
     async def __aenter__(self) -> Self:
@@ -136,7 +140,7 @@ class Hub:
             self.discard(mailbox)
             raise
         subscription.owns_mailbox = True
-        self._mailboxes[mailbox] = consume(mailbox, handler, self._asks.answer)
+        self._mailboxes[mailbox] = consume(mailbox, handler, self._settle, self._wakes)
         return subscription
 
     def mailbox(self, name: str, capacity: int = DEFAULT_CAPACITY) -> Mailbox:
@@ -147,7 +151,7 @@ class Hub:
         """
         if self._closing:
             self._refuse(None)
-        mailbox = Mailbox(name, capacity, loop=self._loop, now=self._time, bury=self._bury)
+        mailbox = Mailbox(name, capacity, wakes=self._wakes, now=self._time, bury=self._undertaker)
         self._mailboxes[mailbox] = None
         return mailbox
 

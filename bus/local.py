@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Generator, Iterable, Sequence
+from itertools import groupby
 from math import inf
+from operator import itemgetter
 from typing import Any
 
 from ..errors import AskCycle, BusError, NoResponders
@@ -21,6 +23,7 @@ from .hub import Hub
 from .mailbox import Mailbox
 from .messages import Message
 from .routes import Put, Route
+from .wakes import Answer
 
 
 class _Room:
@@ -105,25 +108,18 @@ class LocalBus(Hub):
         """
         if self._closing:
             self._refuse(cause)
-        messages = list(messages)
-        find = self._routes.of
-        routes = [self._by_type.get(type(message)) or find(message) for message in messages]
+        runs = self._runs(list(messages))
         now_s = self._time()
-        number = self._published
-        cause_id = 0 if cause is None else cause.id
+        cause_id, trace = (0, 0) if cause is None else (cause.id, cause.trace)
         rooms: list[Awaitable[None]] = []
-        run: list[Envelope] = []  # Envelopes in a row that go the same way.
-        way = routes[0] if routes else None
-        for route, message in zip(routes, messages, strict=True):
-            if route is not way and way is not None:
-                rooms += self._deliver_many(way, run)
-                way, run = route, []
-            number += 1
-            trace = number if cause is None else cause.trace
-            run.append(Envelope(number, route.subject, message, now_s, cause_id, trace, sender))
-        if way is not None:
-            rooms += self._deliver_many(way, run)
-        self._published = number
+        for route, run in runs:
+            subject = route.subject
+            envelopes = [
+                Envelope(number, subject, message, now_s, cause_id, trace or number, sender)
+                for number, message in enumerate(run, self._published + 1)
+            ]
+            self._published += len(run)
+            rooms += self._deliver_many(route, envelopes)
         return _Room(rooms) if rooms else self._done
 
     def request(
@@ -190,6 +186,19 @@ class LocalBus(Hub):
         """
         self._asks.answer(envelope, mailbox, answer)
 
+    def _runs(self, messages: list[Message]) -> list[tuple[Route, list[Message]]]:
+        """Messages in a row that go the same way, nearly always all of them."""
+        if len(set(map(type, messages))) == 1:
+            route = self._by_type.get(type(messages[0]))
+            if route is not None:
+                return [(route, messages)]
+        find = self._routes.of
+        routed = [(find(message), message) for message in messages]
+        return [
+            (route, [message for _, message in run])
+            for route, run in groupby(routed, key=itemgetter(0))
+        ]
+
     def _deliver(self, route: Route, envelope: Envelope) -> Awaitable[None]:
         receivers = route.receivers()
         self._unheard += not receivers
@@ -222,7 +231,7 @@ class LocalBus(Hub):
             if subject is None
             else self._by_subject.get(subject) or self._routes.find(subject)
         )
-        done: asyncio.Future[Any] = asyncio.Future(loop=self._loop)
+        done = Answer(self._wakes)
         asker = current_actor.get()
         mailboxes, puts = route.mailboxes, route.puts
         if asker is not None or not puts or self._closing:

@@ -13,17 +13,19 @@ sender holds is lost with the sender, and overtaken by the sender's next plain c
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, Future
+from asyncio import Future
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Generator, Hashable
 from enum import StrEnum
-from typing import Protocol, final
+from types import coroutine
+from typing import Any, Protocol, cast, final
 
 from msgspec import Struct
 
 from .dead_letters import DeadReason
 from .envelope import Envelope
 from .subjects import is_system
+from .wakes import Consumer, Nap, Wakes
 
 DEFAULT_CAPACITY = 1024
 # One message per waiting sender; more means that a sender does not wait at all.
@@ -91,6 +93,11 @@ class _Slot:
         return self.envelope
 
 
+# The user lane of a mailbox that waits for messages: an empty deque takes 760 bytes. As a tuple it
+# cannot take a message by mistake.
+_NO_LANE = cast("deque[Envelope | _Slot]", ())
+
+
 class Mailbox:
     """Bounded queue of one actor, read by one consumer at a time.
 
@@ -99,13 +106,14 @@ class Mailbox:
         capacity: bound of the user lane.
         parked_limit: how many messages beyond the bound may have their senders waiting.
         idle: whether its consumer has nothing in hand, so that the next message must wake it.
-        lane: the user lane. A sender may append to it itself while it is shorter than ``mark``; a
-            consumer may take from its left itself unless it is ``mixed``.
+        lane: the user lane; a new one after each wait. A sender may append to it itself while it
+            is shorter than ``mark``; a consumer may take from its left itself unless it is
+            ``mixed``.
         mark: depth from which a message needs `put`: 0 when the consumer has to be woken, else the
             high-water mark, else the capacity. One comparison instead of three for each message.
         mixed: whether the next message needs `take`, because the system lane, a place that may be
             replaced or a parked sender has to be thought of.
-        on_wake: called when a message comes to an idle mailbox, instead of resolving `arrival`.
+        consumer: who is woken when a message comes to an idle mailbox; None when nobody reads it.
         closed: whether nothing will come any more, so that the consumer may end.
         taken: messages handed to the consumer so far; one that was put back counts again.
         high_water: greatest depth of the user lane so far.
@@ -116,14 +124,14 @@ class Mailbox:
         "_bury",
         "_emptied",
         "_has_slots",
-        "_loop",
         "_mark_awake",
         "_now",
         "_parked",
         "_system",
-        "_waiter",
+        "_wakes",
         "capacity",
         "closed",
+        "consumer",
         "dropped",
         "high_water",
         "idle",
@@ -131,7 +139,6 @@ class Mailbox:
         "mark",
         "mixed",
         "name",
-        "on_wake",
         "parked_limit",
         "taken",
     )
@@ -141,7 +148,7 @@ class Mailbox:
         name: str,
         capacity: int,
         *,
-        loop: AbstractEventLoop,
+        wakes: Wakes,
         now: Callable[[], float],
         bury: Bury,
         parked_limit: int = PARKED_LIMIT,
@@ -154,18 +161,17 @@ class Mailbox:
         self.mark = self._mark_awake = 0
         self.mixed = False
         self.closed = False
-        self.on_wake: Callable[[], object] | None = None
+        self.consumer: Consumer | None = None
         self.taken = 0
         self.high_water = 0
         self.dropped: dict[DeadReason, int] | None = None
-        self._loop = loop
+        self._wakes = wakes
         self._now = now
         self._bury = bury
         self.parked_limit = parked_limit
-        self.lane: deque[Envelope | _Slot] = deque()
+        self.lane = _NO_LANE
         self._system: deque[Envelope] | None = None  # Most mailboxes never need one: 600 bytes.
         self._parked: deque[Future[None]] | None = None
-        self._waiter: Future[None] | None = None  # Of the consumer, while it finds nothing.
         self._emptied: list[Future[None]] | None = None
         self._has_slots = False
 
@@ -184,19 +190,23 @@ class Mailbox:
         depth = len(self.lane)
         if depth >= self.capacity:
             return self._park(envelope)
+        if depth == 0 and self.lane is _NO_LANE:
+            self.lane = deque()
         self.lane.append(envelope)
         if depth >= self.high_water:
             self.high_water = self._mark_awake = depth + 1
         self.mark = self._mark_awake
-        if self.idle:
-            self.wake()
+        if self.idle:  # As `wake` does: for a lone message one call more would be felt.
+            self.idle = False
+            if self.consumer is not None:
+                self._wakes.add(self.consumer)
         return None
 
     def put_many(self, envelopes: list[Envelope]) -> Future[None] | None:
         """Take messages as `put` does; what it returns is resolved when all of them have room."""
         room = self.capacity - len(self.lane)
         if room >= len(envelopes):
-            self.lane.extend(envelopes)
+            self._opened().extend(envelopes)
             self._note_arrival()
             return None
         rooms = [self.put(envelope) for envelope in envelopes]
@@ -234,7 +244,7 @@ class Mailbox:
             self.drop(oldest.leave(), DeadReason.DROPPED_OLDEST)
         self._has_slots = self.mixed = True
         waiting[key] = slot = _Slot(envelope, waiting, key)
-        self.lane.append(slot)
+        self._opened().append(slot)
         self._note_arrival()
 
     def put_if_room(self, envelope: Envelope) -> None:
@@ -252,7 +262,7 @@ class Mailbox:
             self._system.appendleft(envelope)
             self.mixed = True
         else:
-            self.lane.appendleft(envelope)
+            self._opened().appendleft(envelope)
 
     def drop(self, envelope: Envelope, reason: DeadReason, detail: str = "") -> None:
         """Give a message up: count it and make it a dead letter."""
@@ -267,17 +277,23 @@ class Mailbox:
         if len(self._parked) >= self.parked_limit:
             self.drop(envelope, DeadReason.PARKED_FULL, f"{len(self._parked)} wait for room")
             return None
-        room: Future[None] = self._loop.create_future()
+        room: Future[None] = self._wakes.loop.create_future()
         self.lane.append(envelope)
         self._parked.append(room)
         self.mixed = True
         self._note_arrival()
         return room
 
+    def _opened(self) -> deque[Envelope | _Slot]:
+        if self.lane is _NO_LANE:
+            self.lane = deque()
+        return self.lane
+
     def _note_arrival(self) -> None:
         if len(self.lane) > self.high_water:
             self.high_water = len(self.lane)
             self._mark_awake = min(self.high_water, self.capacity)
+        self._opened()  # From now on senders append by themselves.
         self.mark = self._mark_awake
         self.wake()
 
@@ -309,20 +325,27 @@ class Mailbox:
         self.drop(envelope, DeadReason.EXPIRED)
         return True
 
-    def arrival(self) -> Future[None]:
-        """What the consumer waits for when it has found the mailbox empty."""
-        waiter: Future[None] = Future(loop=self._loop)
-        self._waiter = waiter
+    @coroutine
+    def arrival(self) -> Generator[Any, None, None]:
+        """Wait, as the consumer that has found the mailbox empty, until that may have changed."""
+        nap = self.consumer
+        if not isinstance(nap, Nap):
+            self.consumer = nap = Nap(self._wakes)
         self.idle = True
         self.mark = 0
+        if not self.lane:
+            self.lane = _NO_LANE
         if self._emptied:
             self.rest()
-        return waiter
+        nap._asyncio_future_blocking = True
+        yield nap
 
     def rest(self) -> None:
         """Note that the consumer has nothing in hand."""
         self.idle = True
         self.mark = 0
+        if not self.lane:
+            self.lane = _NO_LANE
         while self._emptied and not self:
             self._resolve(self._emptied.pop())
 
@@ -330,10 +353,8 @@ class Mailbox:
         """Let the consumer look around, though perhaps no message has come."""
         if self.idle:
             self.idle = False
-            if self.on_wake is not None:
-                self.on_wake()
-            elif self._waiter is not None and not self._waiter.done():
-                self._waiter.set_result(None)
+            if self.consumer is not None:
+                self._wakes.add(self.consumer)
 
     def close(self) -> None:
         """Give up all that waits (``closed``), and let the consumer end."""
@@ -357,7 +378,7 @@ class Mailbox:
     async def emptied(self) -> None:
         """Wait until no message waits and none is in hand."""
         while self.is_busy:
-            emptied: Future[None] = self._loop.create_future()
+            emptied: Future[None] = self._wakes.loop.create_future()
             self._emptied = [*(self._emptied or ()), emptied]
             await emptied
 

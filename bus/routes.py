@@ -24,19 +24,18 @@ class Subscription:
         pattern: which subjects.
         mailbox: where their messages go.
         queue: name of the queue group that it is a member of, or empty.
-        put: delivers one message under that policy.
-        is_blocking: whether that policy is ``Overflow.BLOCK``.
+        put_otherwise: delivers one message under any other policy than ``Overflow.BLOCK``; None
+            under that one, which is nearly everybody's, and a method for each takes 64 bytes.
         owns_mailbox: whether the mailbox ends with it.
     """
 
     __slots__ = (
         "_end",
-        "is_blocking",
         "mailbox",
         "number",
         "owns_mailbox",
         "pattern",
-        "put",
+        "put_otherwise",
         "queue",
     )
 
@@ -55,9 +54,8 @@ class Subscription:
         self.mailbox = mailbox
         self.queue = queue
         self.number = number
-        self.is_blocking = overflow is Overflow.BLOCK
         self.owns_mailbox = False
-        self.put = _put(mailbox, overflow, key)
+        self.put_otherwise = _put(mailbox, overflow, key)
         self._end = end
 
     def unsubscribe(self) -> None:
@@ -69,10 +67,10 @@ class Subscription:
         self._end(self)
 
 
-def _put(mailbox: Mailbox, overflow: Overflow, key: Key | None) -> Put:
+def _put(mailbox: Mailbox, overflow: Overflow, key: Key | None) -> Put | None:
     match overflow:
         case Overflow.BLOCK:
-            return mailbox.put
+            return None
         case Overflow.DROP_NEWEST:
             return mailbox.put_if_room
         case Overflow.DROP_OLDEST:
@@ -159,7 +157,8 @@ class Route:
         self._groups = groups
         self._is_system = is_system(subject)
         self._direct = direct
-        is_simple = not groups and not self._is_system and all(each.is_blocking for each in direct)
+        all_block = all(each.put_otherwise is None for each in direct)
+        is_simple = all_block and not groups and not self._is_system
         self.mailboxes = () if groups else tuple(each.mailbox for each in direct)
         self.puts = () if groups else tuple(map(self.put_of, direct))
         self.blocking = self.mailboxes if is_simple else ()
@@ -184,7 +183,9 @@ class Route:
 
     def put_of(self, subscription: Subscription) -> Put:
         """What delivers a message of this route to a subscription."""
-        return subscription.mailbox.put_system if self._is_system else subscription.put
+        if self._is_system:
+            return subscription.mailbox.put_system
+        return subscription.put_otherwise or subscription.mailbox.put
 
 
 class Routes:
@@ -207,7 +208,7 @@ class Routes:
         self._subscriptions: PatternMap[Subscription] = PatternMap()
         self._taps: PatternMap[Tap] = PatternMap()
         self._turns: dict[str, _Turn] = {}
-        self._by_mailbox: dict[Mailbox, list[Subscription]] = {}
+        self._by_mailbox: dict[Mailbox, tuple[Subscription, ...]] = {}
         self._numbers = count()
 
     def subscribe(
@@ -235,7 +236,7 @@ class Routes:
             number=next(self._numbers),
         )
         self._subscriptions.add(pattern, subscription)
-        self._by_mailbox.setdefault(mailbox, []).append(subscription)
+        self._by_mailbox[mailbox] = (*self._by_mailbox.get(mailbox, ()), subscription)
         if queue:
             self._turns.setdefault(queue, _Turn()).members += 1
         self._forget_routes()
@@ -243,11 +244,13 @@ class Routes:
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Take a subscription out; one that is out already is no error."""
-        siblings = self._by_mailbox.get(subscription.mailbox, [])
+        siblings = self._by_mailbox.get(subscription.mailbox, ())
         if subscription not in siblings:
             return
-        siblings.remove(subscription)
-        if not siblings:
+        others = tuple(each for each in siblings if each is not subscription)
+        if others:
+            self._by_mailbox[subscription.mailbox] = others
+        else:
             del self._by_mailbox[subscription.mailbox]
         self._subscriptions.remove(subscription.pattern, subscription)
         if subscription.queue:
@@ -256,7 +259,7 @@ class Routes:
 
     def forget(self, mailbox: Mailbox) -> None:
         """Take all subscriptions of a mailbox out."""
-        for subscription in list(self._by_mailbox.get(mailbox, ())):
+        for subscription in self._by_mailbox.get(mailbox, ()):
             self.unsubscribe(subscription)
 
     def add_tap(self, tap: Tap) -> None:

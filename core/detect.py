@@ -157,6 +157,25 @@ class ThresholdDetector:
             return self._raise_if(config.score(value) > self._raised_score * _WORSE_FACTOR, value)
         return self._raise_if(self._bits.bit_count() >= config.samples, value)
 
+    def is_bad(self, value: float) -> bool:
+        """Whether a value would be bad if no alarm stood."""
+        return self.config.is_bad(value, alarmed=False)
+
+    def score(self, value: float) -> float:
+        """Distance of a value from the band: 1.0 on its line, more beyond it."""
+        return self.config.score(value)
+
+    def describe(self, metric: str, value: float) -> str:
+        """A value and what it should be, in words."""
+        return f"{metric} is {value:g}, should be {self.config.describe()}"
+
+    def renewed(self) -> ThresholdDetector:
+        """One that stands as if nothing had been bad."""
+        return ThresholdDetector(self.config)
+
+    def hold(self, until_s: float) -> None:
+        """A line learns nothing anyway."""
+
     def _raise_if(self, due: bool, value: float) -> Verdict:
         if not due:
             return Verdict.UNCHANGED

@@ -16,13 +16,16 @@ a process that is merely back, but does not serve yet, is not called healed.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from ..bus.messages import AnomalyCleared, AnomalyDetected, HealthChanged, Message, Status
 from .detect import DEFAULT_THRESHOLDS, Threshold, ThresholdDetector, Verdict
+from .detect_adaptive import AdaptiveDetection, AdaptiveDetector
+
+Detector = ThresholdDetector | AdaptiveDetector
 
 # What a refused connection says of the answer, and a missing answer of its content, is nothing:
 # one fact is one anomaly.
@@ -38,6 +41,8 @@ class WatchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     Attributes:
         thresholds: by metric; they replace or complete the defaults of `core/detect.py`.
+        adaptive: metrics that are compared with their own past, beside their threshold if they
+            have one, and how.
         confirm_s: a target that is not healthy is looked at this often, if that is sooner than
             its probe's own interval: doubts are settled fast, both ways.
         silent_s: without a sample for this long a probe counts as silent; never less than three
@@ -46,6 +51,7 @@ class WatchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     """
 
     thresholds: dict[str, Threshold] = {}
+    adaptive: dict[str, AdaptiveDetection] = {}
     confirm_s: Annotated[float, Meta(gt=0)] = 0.25
     silent_s: Annotated[float, Meta(gt=0)] = 10.0
     window_rows: Annotated[int, Meta(ge=1, le=10_000)] = 120
@@ -80,7 +86,7 @@ class TargetWatch:
         self.target = target
         self.config = config
         self.status = Status.UNKNOWN  # Nothing is known before the first sample.
-        self._detectors: dict[str, ThresholdDetector | None] = {}
+        self._detectors: dict[str, tuple[Detector, ...]] = {}
         self._silent_after_s = dict(silent_after_s)
         self._due_s = dict.fromkeys(silent_after_s, math.inf)
         self._unheard = dict.fromkeys(silent_after_s)
@@ -120,29 +126,29 @@ class TargetWatch:
             return self._with_status(self._take(CALLS, metrics, now_s), now_s)
         events: list[Message] = []
         for metric in [name for name, probe in self._probe_of.items() if probe == CALLS]:
-            detector = self._detectors.pop(metric, None)
-            if detector is not None and detector.alarmed:
-                cleared = AnomalyCleared(target=self.target, metric=metric, cleared_s=now_s)
-                events.append(cleared)
+            detectors = self._detectors.pop(metric, ())
+            if any(each.alarmed for each in detectors):
+                events.append(AnomalyCleared(target=self.target, metric=metric, cleared_s=now_s))
+            if detectors:
+                self._detectors[metric] = tuple(each.renewed() for each in detectors)
         return self._with_status(events, now_s)
 
     def _take(self, probe: str, metrics: Mapping[str, float], now_s: float) -> list[Message]:
         events: list[Message] = []
         implied = _implied(metrics)
         for metric, value in metrics.items():
-            detector = self._detector(metric)
-            if detector is None or metric in implied:
+            if metric in implied:
                 continue
             self._probe_of[metric] = probe
-            if self._is_excused(detector, value, now_s):
-                detector.ask_for_proof()
-                continue
-            verdict = detector.update(value, now_s)
-            if verdict is Verdict.RAISED:
-                events.append(self._anomaly(metric, value, detector, now_s))
-            elif verdict is Verdict.CLEARED:
-                cleared = AnomalyCleared(target=self.target, metric=metric, cleared_s=now_s)
-                events.append(cleared)
+            for detector in self._detectors_of(metric):
+                if self._is_excused(detector, value, now_s):
+                    detector.ask_for_proof()
+                    continue
+                verdict = detector.update(value, now_s)
+                if verdict is Verdict.RAISED:
+                    events.append(self._anomaly(metric, value, detector, now_s))
+                elif verdict is Verdict.CLEARED:
+                    events += self._cleared(metric, now_s)
         return events
 
     def on_sweep(self, now_s: float) -> list[Message]:
@@ -172,9 +178,7 @@ class TargetWatch:
         """Greatest score of the given values; 1.0 is the alarm line."""
         scores = [0.0]
         for metric, value in metrics.items():
-            detector = self._detector(metric)
-            if detector is not None:
-                scores.append(detector.config.score(value))
+            scores += [each.score(value) for each in self._detectors_of(metric)]
         return max(scores)
 
     def reconfigure(self, config: WatchConfig, now_s: float) -> list[Message]:
@@ -185,16 +189,15 @@ class TargetWatch:
         """
         self.config = config
         events: list[Message] = []
-        for metric, detector in list(self._detectors.items()):
-            if (detector.config if detector else None) == _threshold_of(config, metric):
+        for metric, detectors in list(self._detectors.items()):
+            configs = _configs_of(config, metric)
+            if [each.config for each in detectors] == configs:
                 continue
-            del self._detectors[metric]
-            renewed = self._detector(metric)
-            if renewed is not None:
-                renewed.ask_for_proof()
-            if detector is not None and detector.alarmed:
-                cleared = AnomalyCleared(target=self.target, metric=metric, cleared_s=now_s)
-                events.append(cleared)
+            kept = {each.config: each for each in detectors}
+            renewed = [kept.get(each) or _proving(each) for each in configs]
+            self._detectors[metric] = tuple(renewed)
+            if any(each.alarmed for each in detectors):
+                events += self._cleared(metric, now_s)
         return events  # The status follows with the next sample.
 
     def _excuse(self, until_s: float, now_s: float, *, acted_on: bool) -> list[Message]:
@@ -202,40 +205,45 @@ class TargetWatch:
         self._unheard = dict.fromkeys(self._due_s)
         for detector in self._live():
             detector.ask_for_proof()
+            detector.hold(until_s)
         return self._with_status([], now_s)
 
-    def _is_excused(self, detector: ThresholdDetector, value: float, now_s: float) -> bool:
+    def _is_excused(self, detector: Detector, value: float, now_s: float) -> bool:
         if now_s >= self._excused_until_s or detector.alarmed:
             return False
         if detector.config.booting and not self._acted_on:
             return False
-        return detector.config.is_bad(value, alarmed=False)
+        return detector.is_bad(value)
 
-    def _live(self) -> list[ThresholdDetector]:
-        return [each for each in self._detectors.values() if each is not None]
+    def _live(self) -> list[Detector]:
+        return [each for detectors in self._detectors.values() for each in detectors]
 
-    def _detector(self, metric: str) -> ThresholdDetector | None:
+    def _detectors_of(self, metric: str) -> tuple[Detector, ...]:
         try:
             return self._detectors[metric]
         except KeyError:
-            threshold = _threshold_of(self.config, metric)
-            detector = None if threshold is None else ThresholdDetector(threshold)
-            return self._detectors.setdefault(metric, detector)
+            detectors = tuple(_detector(each) for each in _configs_of(self.config, metric))
+            return self._detectors.setdefault(metric, detectors)
+
+    def _cleared(self, metric: str, now_s: float) -> list[Message]:
+        """The end of an anomaly, if no other detector of the metric sees it still."""
+        if any(each.alarmed for each in self._detectors[metric]):
+            return []
+        return [AnomalyCleared(target=self.target, metric=metric, cleared_s=now_s)]
 
     def _anomaly(
-        self, metric: str, value: float, detector: ThresholdDetector, now_s: float
+        self, metric: str, value: float, detector: Detector, now_s: float
     ) -> AnomalyDetected:
-        config = detector.config
-        reason = f"{metric} is {value:g}, should be {config.describe()}"
+        reason = detector.describe(metric, value)
         return AnomalyDetected(
             target=self.target,
             metric=metric,
             value=value,
-            score=config.score(value),
+            score=detector.score(value),
             onset_s=detector.onset_s,
             detected_s=now_s,
             reason=f"{reason} ({self._detail})" if self._detail else reason,
-            own=config.own,
+            own=detector.config.own,
         )
 
     def _with_status(self, events: list[Message], now_s: float) -> list[Message]:
@@ -254,9 +262,12 @@ class TargetWatch:
                 self._excused_until_s = -math.inf  # It has booted.
         return events
 
+    def _where(self, holds: Callable[[Detector], bool]) -> list[str]:
+        return [name for name, all_ in self._detectors.items() if any(map(holds, all_))]
+
     def _judge(self, now_s: float) -> tuple[Status, str]:
         silent = [probe for probe, due_s in self._due_s.items() if now_s >= due_s]
-        alarmed = [name for name, each in self._detectors.items() if each and each.alarmed]
+        alarmed = self._where(lambda each: each.alarmed)
         dated = {*silent, *self._unheard}
         sick = [name for name in alarmed if self._probe_of[name] not in dated]
         if sick:
@@ -265,14 +276,29 @@ class TargetWatch:
             return Status.UNKNOWN, f"no data from probe {', '.join(silent)}"
         if self._unheard:
             return Status.SUSPECT, f"waiting for probe {', '.join(self._unheard)}"
-        suspects = [name for name, each in self._detectors.items() if each and each.suspect]
+        suspects = self._where(lambda each: each.suspect)
         if suspects:
             return Status.SUSPECT, f"{', '.join(suspects)} not proven good"
         return Status.HEALTHY, "all metrics within bounds"
 
 
-def _threshold_of(config: WatchConfig, metric: str) -> Threshold | None:
-    return config.thresholds.get(metric) or DEFAULT_THRESHOLDS.get(metric)
+def _configs_of(config: WatchConfig, metric: str) -> list[Threshold | AdaptiveDetection]:
+    """How a metric is judged: by its line, by its past, by both, or not at all."""
+    threshold = config.thresholds.get(metric) or DEFAULT_THRESHOLDS.get(metric)
+    adaptive = config.adaptive.get(metric)
+    return [each for each in (threshold, adaptive) if each is not None]
+
+
+def _detector(config: Threshold | AdaptiveDetection) -> Detector:
+    if isinstance(config, Threshold):
+        return ThresholdDetector(config)
+    return AdaptiveDetector(config)
+
+
+def _proving(config: Threshold | AdaptiveDetection) -> Detector:
+    detector = _detector(config)
+    detector.ask_for_proof()
+    return detector
 
 
 def _implied(metrics: Mapping[str, float]) -> tuple[str, ...]:

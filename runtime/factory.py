@@ -146,7 +146,11 @@ def _charts(config: Config, specs: Mapping[str, ComponentSpec], world: World) ->
 def _watch_config(defaults: WatchConfig, spec: ComponentSpec | None) -> WatchConfig:
     if spec is None:
         return defaults
-    return structs.replace(defaults, thresholds=defaults.thresholds | spec.thresholds)
+    return structs.replace(
+        defaults,
+        thresholds=defaults.thresholds | spec.thresholds,
+        adaptive=defaults.adaptive | spec.adaptive,
+    )
 
 
 def _silences(watch: WatchConfig, probes: Sequence[Probe]) -> dict[str, float]:
