@@ -112,7 +112,7 @@ async def queue_ring(actors: int, laps: int) -> float:
 
 
 class Floor:
-    """What no bus can beat in plain Python: no bound, no names, no failures."""
+    """A bus with nothing but delivery: no bound, no names, no failures."""
 
     def __init__(self) -> None:
         self.items: deque[Any] = deque()

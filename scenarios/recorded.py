@@ -88,11 +88,13 @@ class RecordedWorld:
         self._rows.close()
 
     def _act(self, component: Component, like: World | None) -> dict[str, RecordedAction]:
-        """As configured; without a configuration, all that the plans know and what was done."""
+        """As configured; without a configuration what was done, or else all that plans know."""
         name = component.name
         model = like.actions(name) if like is not None else {}
         then = [action for target, action in self.contents.done if target == name]
-        names = [*model] or [*DEFAULT_PLANS[component.kind], "isolate", "release", "notify", *then]
+        cures = [action for action in then if action not in ASIDE]
+        known = cures or DEFAULT_PLANS[component.kind]
+        names = [*model] or [*known, "isolate", "release", "notify", *then]
         return {
             each: RecordedAction(
                 name, each, model.get(each), self.contents.done.get((name, each), ()), self.ordered
