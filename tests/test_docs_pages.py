@@ -17,7 +17,7 @@ def blocks(page: str) -> list[dict[str, Any]]:
     names: list[dict[str, Any]] = []
     for code in BLOCK.findall((DOCS / page).read_text()):
         names.append({"__name__": page})
-        exec(compile(code, page, "exec"), names[-1])
+        exec(compile(code, f"<{page}>", "exec"), names[-1])
     return names
 
 
