@@ -160,7 +160,7 @@ class TestReplay:
         first, second = printed(short, "1"), printed(short, "2")
 
         assert b'"sha256"' in first
-        assert b'"restart"' in first
+        assert b'"IncidentOpened"' in first
         assert first == second
 
 
