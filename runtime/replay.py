@@ -8,15 +8,19 @@ from collections.abc import Callable, Sequence
 from msgspec import structs
 
 from ..agents.journal import MemoryJournal
+from ..agents.monitor import Monitor
 from ..agents.ports import World
 from ..agents.registry import LoadedAgent
 from ..core.policy import Pause
 from ..scenarios import replay as replaying
+from ..scenarios.recorded import RecordedWorld
 from ..scenarios.replay import Outcome
 from ..scenarios.scoring import Broken
 from .config import Config, Loaded, load
 from .plugins import load_plugins
 from .system import System
+
+_TICK_S = 1e-9
 
 
 def replay(
@@ -50,7 +54,19 @@ def replay(
     Example:
         ``mendel.replay(MyWorld(), "mendel.toml", until_s=3600.0, seed=7).measures.recovery``
     """
-    return replaying.replay(world, builder(config, seed), until_s, seed, broken=broken)
+    build = builder(config, seed)
+    if not isinstance(world, RecordedWorld):
+        return replaying.replay(world, build, until_s, seed, broken=broken)
+    contents = world.contents
+    return replaying.replay(
+        world,
+        build,
+        until_s,
+        seed,
+        start_s=contents.start_s,
+        broken=contents.broken if broken is None else broken,
+        notes=contents.notes,
+    )
 
 
 def builder(
@@ -82,6 +98,17 @@ def builder(
     seeded = structs.replace(config, runtime=structs.replace(config.runtime, seed=seed))
 
     def build(world: World) -> System:
-        return System(seeded, world, MemoryJournal(), plugins=plugins, pauses=pauses)
+        fitting = _row_by_row(seeded) if isinstance(world, RecordedWorld) else seeded
+        return System(fitting, world, MemoryJournal(), plugins=plugins, pauses=pauses)
 
     return build
+
+
+def _row_by_row(config: Config) -> Config:
+    """Looks that are due close together begin one by one.
+
+    A row that follows another one may be what the Monitor asked for because of that other one; a
+    look that had begun with it would be too old to be the answer.
+    """
+    monitor = {**config.agent.get(Monitor.name, {}), "tick_s": _TICK_S}
+    return structs.replace(config, agent={**config.agent, Monitor.name: monitor})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -47,6 +48,7 @@ class Contents(Struct, frozen=True, kw_only=True):
         decisions: that were taken then.
         broken: faults and labels in it; ``None`` when it has neither, for then nobody knows.
         start_s: time of its beginning, on its clock.
+        start_utc: wall time of that moment, in seconds since the epoch.
         last_s: time of its last row.
         skipped: rows of calls that the program itself had measured; nobody can measure them again.
         damaged: places that could not be read.
@@ -59,6 +61,7 @@ class Contents(Struct, frozen=True, kw_only=True):
     decisions: tuple[Decision, ...]
     broken: tuple[Broken, ...] | None
     start_s: float
+    start_utc: float
     last_s: float
     skipped: int
     damaged: int
@@ -102,6 +105,7 @@ def survey(recording: Recording) -> Contents:
         decisions=tuple(tally.decisions),
         broken=tuple(tally.broken) if tally.knows_truth else None,
         start_s=header.start_s,
+        start_utc=header.start_utc,
         last_s=max(tally.last_s, header.start_s),
         skipped=tally.skipped,
         damaged=recording.damaged,
@@ -149,8 +153,10 @@ class _Survey:
             self.left_out += 1
             return
         kind = record.kind if isinstance(record, Fault) else record.name
-        until = {} if record.until_s is None else {"until_s": record.until_s}
-        self.broken.append(Broken(target=record.target, kind=kind, at_s=record.at_s, **until))
+        until_s = math.inf if record.until_s is None else record.until_s
+        self.broken.append(
+            Broken(target=record.target, kind=kind, at_s=record.at_s, until_s=until_s)
+        )
 
 
 def _usual(times_s: Sequence[float]) -> float:

@@ -24,6 +24,7 @@ from ..core.treatment import ASIDE
 from ..errors import NoData
 from .contents import Done, Lane, is_of_calls, survey
 from .recording import Recording, Row
+from .virtual_time import settle
 
 # Rows are looked for this far ahead of the present; rows that are further apart are as well found,
 # only that one look in vain is spent for each such time.
@@ -32,6 +33,9 @@ AHEAD_S = 60.0
 # Probes wake up this much before their row, so that no rounding can make them late for it.
 _EARLY_S = 1e-6
 _TIMEOUT_S = 1.0
+
+# Rows of one moment keep their order up to this many; foreign recordings have thousands of them.
+_TIES_MAX = 16
 
 
 class RecordedWorld:
@@ -119,15 +123,21 @@ class RecordedProbe:
         self._rows = rows
         self._lane = lane
         self._usual_s = usual_s
+        self._read_s = 0.0
 
     @property
     def every_s(self) -> float:
-        """Time until the next row; before the first look, what is usual between two."""
+        """From the last look to the next row; before the first look, what is usual between two."""
         if not self._rows.is_open or not self._rows.is_begun(self._lane):
             return self._usual_s
         now_s = asyncio.get_running_loop().time()
         row = self._rows.next_of(self._lane, now_s)
-        return AHEAD_S / 2 if row is None else max(row.at_s - now_s - _EARLY_S, 0.0)
+        if row is None:
+            return AHEAD_S / 2
+        # One that was taken at the moment of another one may be what somebody asked for because of
+        # that other one; it waits to be asked for again, and comes a hair later if nobody does.
+        ties = self._rows.ties_of(self._lane)
+        return max(row.at_s - self._read_s + (ties * _EARLY_S or -_EARLY_S), 0.0)
 
     def read(self) -> Sample | Awaitable[Sample]:
         """The next row, as soon as it is time for it; one that is overdue comes at once.
@@ -136,13 +146,15 @@ class RecordedProbe:
             NoData: there is none within the time that a look may take.
         """
         now_s = asyncio.get_running_loop().time()
+        self._read_s = now_s
         self._rows.begin(self._lane)
         row = self._rows.next_of(self._lane, now_s)
         if row is None or row.at_s > now_s + self.timeout_s:
             raise NoData(f"nothing of {self.target!r} is in the recording at {now_s:g} s")
+        ties = self._rows.ties_of(self._lane)
         self._rows.take(self._lane)
         sample = Sample(row.metrics, row.detail)
-        return sample if row.at_s <= now_s else _at(row.at_s, sample)
+        return sample if row.at_s <= now_s else _at(row.at_s, ties, sample)
 
 
 class RecordedAction:
@@ -198,9 +210,10 @@ class _Rows:
         self._path = path
         self._recording: Recording | None = None
         self._coming: Iterator[Row] = iter(())
-        self._kept: dict[Lane, deque[Row]] = {}
+        self._kept: dict[Lane, deque[tuple[Row, int]]] = {}
         self._begun: set[Lane] = set()
         self._last: Row | None = None
+        self._ties = 0  # Rows before the last one that have its very time.
 
     @property
     def is_open(self) -> bool:
@@ -230,16 +243,22 @@ class _Rows:
         kept = self._kept.setdefault(lane, deque())
         while not kept and self._last is not None and self._last.at_s <= now_s + AHEAD_S:
             row = self._last
-            self._kept.setdefault((row.target, row.probe), deque()).append(row)
+            self._kept.setdefault((row.target, row.probe), deque()).append((row, self._ties))
             self._last = next(self._coming, None)
-        return kept[0] if kept else None
+            is_tie = self._last is not None and self._last.at_s == row.at_s
+            self._ties = self._ties + 1 if is_tie else 0
+        return kept[0][0] if kept else None
+
+    def ties_of(self, lane: Lane) -> int:
+        """How many rows come before the next one of a lane at the very same time."""
+        return self._kept[lane][0][1]
 
     def take(self, lane: Lane) -> None:
         self._kept[lane].popleft()
 
 
-async def _at(at_s: float, sample: Sample) -> Sample:
-    """Wait for a moment, exactly."""
+async def _at(at_s: float, ties: int, sample: Sample) -> Sample:
+    """Wait for a moment, exactly, and in it for what came of so many rows before."""
     loop = asyncio.get_running_loop()
     due = loop.create_future()
     handle = loop.call_at(at_s, due.set_result, None)
@@ -247,6 +266,8 @@ async def _at(at_s: float, sample: Sample) -> Sample:
         await due
     finally:
         handle.cancel()
+    for _ in range(min(ties, _TIES_MAX)):
+        await settle()
     return sample
 
 

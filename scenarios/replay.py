@@ -12,6 +12,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
+from itertools import zip_longest
 from typing import Any, Protocol
 
 import msgspec
@@ -183,6 +184,50 @@ def replay(
 def digest(decisions: Sequence[Decision]) -> str:
     """Hash of decisions as JSON lines."""
     return hashlib.sha256(msgspec.json.Encoder().encode_lines(decisions)).hexdigest()
+
+
+class Difference(Struct, frozen=True):
+    """Where two runs part.
+
+    Attributes:
+        alike: how many decisions about the same target are alike before.
+        this: what the one decided then; ``None`` when it had nothing more to decide.
+        other: what the other did.
+    """
+
+    alike: int
+    this: Decision | None
+    other: Decision | None
+
+    @property
+    def at_s(self) -> float:
+        """The earlier time of the two."""
+        return min(each.at_s for each in (self.this, self.other) if each is not None)
+
+
+def first_difference(this: Sequence[Decision], other: Sequence[Decision]) -> Difference | None:
+    """Where two runs first decide otherwise about a target; ``None`` when they never do.
+
+    Times are left aside, and so is the order of decisions about different targets: a live run waits
+    for disks and sockets, which no other run repeats.
+    """
+    ours, theirs = _by_target(this), _by_target(other)
+    found = [_parting(ours.get(name, []), theirs.get(name, [])) for name in {**ours, **theirs}]
+    return min((each for each in found if each), key=lambda each: each.at_s, default=None)
+
+
+def _by_target(decisions: Sequence[Decision]) -> dict[str, list[Decision]]:
+    found: dict[str, list[Decision]] = {}
+    for each in decisions:
+        found.setdefault(each.message.target, []).append(each)
+    return found
+
+
+def _parting(this: Sequence[Decision], other: Sequence[Decision]) -> Difference | None:
+    for index, (a, b) in enumerate(zip_longest(this, other)):
+        if a is None or b is None or a.gist != b.gist:
+            return Difference(index, a, b)
+    return None
 
 
 class _Log:

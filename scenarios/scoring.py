@@ -40,18 +40,21 @@ class Broken(Struct, frozen=True, kw_only=True):
         kind: how (``crash``).
         at_s: when it began.
         until_s: when it ended by itself; infinite when it lasts until it is healed.
+        also: components that it sits in as well, such as callers with dead connections.
     """
 
     target: str
     kind: str
     at_s: float
     until_s: float = math.inf
+    also: tuple[str, ...] = ()
 
     def covers(self, target: str, at_s: float) -> bool:
         """Whether what happened to a target then may be owed to this."""
         if not self.at_s <= at_s <= self.until_s + AFTERMATH_S:
             return False
-        return self.target == EVERYBODY or bool(_components(self.target) & _components(target))
+        own = _components(self.target).union(self.also)
+        return self.target == EVERYBODY or not own.isdisjoint(_components(target))
 
 
 class Spread(Struct, frozen=True, kw_only=True):
@@ -152,22 +155,22 @@ def spread(durations_s: Sequence[float]) -> Spread | None:
     )
 
 
-def harm_avoided(harm: float, *, nobody: float, oracle: float) -> float | None:
+def score(harm: float, null: float, best: float) -> float | None:
     """Share of the avoidable harm that was avoided, in percent; below 0 it did harm.
 
     Args:
         harm: of what is judged.
-        nobody: harm when nobody acts.
-        oracle: harm when somebody acts who knows the fault.
+        null: of nobody acting.
+        best: of somebody who knows the fault.
 
     Returns:
         ``None`` when there was nothing to avoid.
 
     Example:
-        >>> harm_avoided(3.0, nobody=10.0, oracle=2.0)
+        >>> score(3.0, null=10.0, best=2.0)
         87.5
     """
-    return 100.0 * (nobody - harm) / (nobody - oracle) if nobody > oracle else None
+    return 100.0 * (null - harm) / (null - best) if null > best else None
 
 
 def cases(messages: Iterable[Message]) -> tuple[Case, ...]:

@@ -29,6 +29,7 @@ from ...errors import ConfigError, MendelError
 from . import check, history, live, record
 from .demo import demo
 from .output import PLAIN, Form, Out
+from .replay import replay, scenarios
 from .run import run
 
 _USAGE = 2
@@ -59,6 +60,8 @@ app.command(live.stop)
 app.command(live.agents)
 app.command(history.incidents)
 app.command(record.record)
+app.command(replay)
+app.command(scenarios)
 app.command(check.doctor)
 
 

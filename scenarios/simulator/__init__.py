@@ -1,10 +1,11 @@
 """Estates that fail and heal as real ones do, in virtual time and without agents or with them."""
 
+from ..scoring import score
 from .draws import candidates, draw_course, draw_fault
 from .estate import USERS, Edge, Estate, Service, Traffic
 from .operations import REMEDIES
 from .physics import Outcome
-from .policies import Order, Result, nobody, oracle, play, score
+from .policies import Order, Result, nobody, oracle, play
 from .readings import Monitoring
 from .simulation import Course, Simulation
 from .topologies import SHAPES, draw_estate

@@ -85,24 +85,6 @@ def oracle(course: Course) -> Result:
     return Result(best.harm, tuple(sorted(best.orders, key=lambda order: order.at_s)))
 
 
-def score(harm: float, null: float, best: float) -> float | None:
-    """Share of the avoidable harm that was avoided, in percent; below 0 it did harm.
-
-    Args:
-        harm: of what is judged.
-        null: of nobody acting.
-        best: of the oracle.
-
-    Returns:
-        ``None`` when there was nothing to avoid.
-
-    Example:
-        >>> score(3.0, null=10.0, best=2.0)
-        87.5
-    """
-    return 100.0 * (null - harm) / (null - best) if null > best else None
-
-
 def remedies(course: Course, fault: Fault) -> list[tuple[Order, ...]]:
     """What an operator who knows the fault would think of.
 

@@ -20,9 +20,9 @@ from mendel.scenarios.scoring import (
     Spread,
     actions_per_target,
     cases,
-    harm_avoided,
     measure,
     percentile,
+    score,
     spread,
 )
 
@@ -154,6 +154,11 @@ class TestBroken:
 
         assert [cut.covers(name, 1.0) for name in ("web", "cart", "db")] == [True, True, False]
 
+    def test_a_fault_may_sit_in_further_components(self) -> None:
+        stale = Broken(target="db", kind="stale_pool", at_s=0.0, also=("cart",))
+
+        assert [stale.covers(name, 1.0) for name in ("db", "cart", "web")] == [True, True, False]
+
     def test_a_fault_of_the_whole_estate_covers_everybody(self) -> None:
         assert Broken(target="*", kind="overload", at_s=0.0).covers("web", 1.0)
 
@@ -198,17 +203,17 @@ def test_actions_are_counted_by_target_and_name_in_alphabetical_order() -> None:
     assert list(counts["web"]) == ["restart", "scale"]
 
 
-class TestHarmAvoided:
+class TestScore:
     @pytest.mark.parametrize(
         ("harm", "share"), [(10.0, 0.0), (2.0, 100.0), (6.0, 50.0), (18.0, -100.0)]
     )
     def test_nobody_is_0_the_oracle_100_and_below_0_it_did_harm(
         self, harm: float, share: float
     ) -> None:
-        assert harm_avoided(harm, nobody=10.0, oracle=2.0) == share
+        assert score(harm, null=10.0, best=2.0) == share
 
     def test_where_nothing_could_be_avoided_nothing_is_said(self) -> None:
-        assert harm_avoided(5.0, nobody=2.0, oracle=2.0) is None
+        assert score(5.0, null=2.0, best=2.0) is None
 
 
 class TestPercentile:

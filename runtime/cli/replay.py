@@ -1,0 +1,185 @@
+"""Commands that run the past, or what might happen, in virtual time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter, Token
+from msgspec import Struct
+
+from ...core.units import format_duration, parse_quantity
+from .output import PLAIN, Out, Printer
+
+if TYPE_CHECKING:
+    from ...scenarios.replay import Decision
+    from ...scenarios.scoring import Spread
+    from ..config import Loaded
+    from ..rerun import Rerun
+
+scenarios = App(name="scenarios", help="Look at the scenarios that ship.", default_parameter=PLAIN)
+
+
+def _duration(_: Any, tokens: tuple[Token, ...]) -> float:
+    text = tokens[0].value
+    seconds = parse_quantity(f"{text}s" if text.isdecimal() else text, "s")
+    if seconds <= 0:
+        raise ValueError("a replay has a length, such as 60 or 10m")
+    return seconds
+
+
+def replay(
+    files: Annotated[tuple[Path, ...], Parameter(name="FILE", required=True)],
+    /,
+    *,
+    config: tuple[Path, ...] = (),
+    seed: int | None = None,
+    until_s: Annotated[float | None, Parameter(name="--until", converter=_duration)] = None,
+    score: bool = False,
+    out: Printer,
+) -> int:
+    """Replay recordings and scenarios in virtual time, and tell what is decided.
+
+    The same files, configurations and seed give the same bytes. Returns 1 when something that a
+    scenario demands was not kept.
+
+    Args:
+        files: recordings, scenarios (.toml), or names of scenarios that ship.
+        config: a configuration to replay them under; repeatable, and then compared.
+        seed: of everything random; by default a scenario's own.
+        until_s: how long to follow each, such as 60 or 10m; by default to its end.
+        score: tell how much of the avoidable harm of a scenario was avoided; takes some seconds.
+    """
+    from ..config import load
+    from ..rerun import Order, rerun
+
+    configs: list[Loaded | None] = [load(each) for each in config]
+    order = Order(seed=seed, until_s=until_s, scored=score)
+    done = []
+    for file in files:
+        for each in rerun(file, configs or [None], order):
+            done.append(each)
+            out.note(f"{each.file} under {each.config}: {len(each.outcome.decisions)} decisions")
+    if out.is_text:
+        _tell(done, out)
+    else:
+        out.show(done)
+    return 1 if any(each.broken_demands for each in done) else 0
+
+
+_HEADER = (
+    "FILE",
+    "CONFIG",
+    "INCIDENTS",
+    "DETECTED IN",
+    "HEALED IN",
+    "ACTIONS",
+    "UNNEEDED",
+    "FALSE",
+    "HARM",
+    "SCORE",
+    "DECISIONS",
+)
+
+
+def _tell(done: list[Rerun], out: Out) -> None:
+    out.table(_HEADER, [_cells(each) for each in done])
+    for each in done:
+        where = f"{Path(each.file).name} under {each.config}"
+        for demand in each.broken_demands:
+            out.line(f"{out.paint('not kept', 'red')}: {where}: {demand}")
+        if each.compared_with:
+            out.line(f"{where}: {_comparison(each)}")
+    for note in dict.fromkeys(note for each in done for note in each.outcome.notes):
+        out.note(f"note: {note}")
+
+
+def _cells(each: Rerun) -> tuple[str, ...]:
+    measures, harm = each.outcome.measures, each.outcome.harm
+    return (
+        Path(each.file).name,
+        Path(each.config).name,
+        str(measures.incidents),
+        _median(measures.detection),
+        _median(measures.recovery),
+        str(measures.actions),
+        _known(measures.unneeded),
+        _known(measures.false_alarms),
+        "-" if harm is None else f"{harm:.2f}",
+        "-" if each.score is None else f"{each.score:.0f}",
+        each.outcome.sha256[:12],
+    )
+
+
+def _known(count: int | None) -> str:
+    return "-" if count is None else str(count)
+
+
+def _median(durations: Spread | None) -> str:
+    return "-" if durations is None else format_duration(durations.median_s)
+
+
+def _comparison(each: Rerun) -> str:
+    other = "it was recorded" if each.compared_with == "recorded" else f"under {each.compared_with}"
+    if each.difference is None:
+        return f"decides as {other}"
+    this, then = each.difference.this, each.difference.other
+    return f"decides otherwise than {other}: {_words(this)} instead of {_words(then)}"
+
+
+def _words(decision: Decision | None) -> str:
+    if decision is None:
+        return "nothing"
+    return f"{' '.join(filter(None, decision.gist))} at {decision.at_s:.3f} s"
+
+
+# --- scenarios that ship --------------------------------------------------------------------------
+
+
+class ScenarioLine(Struct, frozen=True):
+    """A scenario that ships, in one line."""
+
+    name: str
+    lasts_s: float
+    faults: tuple[str, ...]
+    description: str
+
+
+@scenarios.command(name="list")
+def list_scenarios(*, out: Printer) -> None:
+    """Tell which scenarios ship with mendel."""
+    from ...scenarios.format import load_scenario
+    from ...scenarios.shipped import shipped
+
+    lines = []
+    for path in shipped().values():
+        scenario = load_scenario(path)
+        kinds = tuple(dict.fromkeys(fault.kind for fault in scenario.faults))
+        lines.append(ScenarioLine(scenario.name, scenario.until_s, kinds, scenario.description))
+    if not out.is_text:
+        out.show(lines)
+        return
+    out.table(
+        ("NAME", "LASTS", "FAULTS", "WHAT"),
+        [
+            (each.name, format_duration(each.lasts_s), ", ".join(each.faults), each.description)
+            for each in lines
+        ],
+    )
+
+
+@scenarios.command(name="show")
+def show_scenario(name: str, /, *, out: Printer) -> None:
+    """Write a scenario down, to be read or to be changed.
+
+    Args:
+        name: of a scenario that ships, or a file.
+    """
+    from ...scenarios.shipped import find_scenario, shipped
+
+    scenario = find_scenario(name)
+    if out.is_text:
+        path = shipped().get(name, Path(name))
+        out.line(path.read_text(encoding="utf-8").rstrip())
+    else:
+        out.show(scenario)

@@ -1,0 +1,178 @@
+"""Replay of files: recordings and scenarios, under one configuration or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from msgspec import Struct, structs
+
+from ..core.policy import Pause
+from ..errors import ConfigError
+from ..scenarios import replay as replaying
+from ..scenarios.demands import broken_demands
+from ..scenarios.format import Scenario
+from ..scenarios.recorded import RecordedWorld
+from ..scenarios.replay import Decision, Difference, Outcome, first_difference
+from ..scenarios.shipped import find_scenario, shipped
+from .config import Loaded
+from .pauses import announced
+from .replay import builder
+from .world import RealWorld
+
+DEFAULTS = "defaults"
+RECORDED = "recorded"
+
+# A row in the very last moment still has to be looked at and decided about.
+_AFTER_LAST_S = 1.0
+
+
+class Rerun(Struct, frozen=True, kw_only=True):
+    """What came of one file under one configuration.
+
+    Attributes:
+        file: which recording or scenario.
+        config: which configuration; ``defaults`` for none.
+        outcome: what was decided, and how well.
+        score: share of the avoidable harm that was avoided, in percent, where it was asked for.
+        compared_with: what the decisions are compared with: ``recorded``, or the name of the first
+            configuration; empty when there is nothing to compare with.
+        difference: where they part; ``None`` when they do not.
+        broken_demands: what a scenario demands and was not kept, in words.
+    """
+
+    file: str
+    config: str
+    outcome: Outcome
+    score: float | None = None
+    compared_with: str = ""
+    difference: Difference | None = None
+    broken_demands: tuple[str, ...] = ()
+
+
+class Order(Struct, frozen=True, kw_only=True):
+    """How files are to be replayed.
+
+    Attributes:
+        seed: of everything random; ``None`` for a scenario's own.
+        until_s: how long to follow each; ``None`` for its own end.
+        scored: whether scenarios are compared with nobody acting and with somebody who knows.
+    """
+
+    seed: int | None = None
+    until_s: float | None = None
+    scored: bool = False
+
+
+def rerun(
+    file: Path,
+    configs: Sequence[Loaded | None],
+    order: Order = Order(),  # noqa: B008  Frozen.
+) -> Iterator[Rerun]:
+    """Replay a recording or a scenario under each configuration.
+
+    Args:
+        file: a recording, a scenario (``.toml``), or the name of a scenario that ships.
+        configs: each of them; ``None`` for the defaults.
+        order: how.
+
+    Raises:
+        ConfigError: a configuration or scenario cannot be used, or nothing is left to follow.
+        PluginError: a plug-in of a configuration cannot be loaded.
+        RecordingError: the recording cannot be read.
+    """
+    is_scenario = file.suffix == ".toml" or (not file.exists() and str(file) in shipped())
+    play = _player(file, order) if is_scenario else _projector(file, order)
+    first: Rerun | None = None
+    for config in configs:
+        this = play(config)
+        if first is not None and not this.compared_with:
+            this = _compared(this, first.config, first.outcome.decisions)
+        first = first or this
+        yield this
+
+
+def name_of(config: Loaded | None) -> str:
+    """How a configuration is called in what is told."""
+    return DEFAULTS if config is None else config.document.name
+
+
+def _compared(this: Rerun, name: str, decisions: Sequence[Decision]) -> Rerun:
+    difference = first_difference(this.outcome.decisions, decisions)
+    return structs.replace(this, compared_with=name, difference=difference)
+
+
+# --- recordings -----------------------------------------------------------------------------------
+
+
+def _projector(file: Path, order: Order) -> Callable[[Loaded | None], Rerun]:
+    """What shows a recording to one configuration after the other."""
+    seed = order.seed or 0
+
+    def project(config: Loaded | None) -> Rerun:
+        like = None if config is None else _configured(config)
+        world = RecordedWorld(file, like)
+        contents = world.contents
+        if not world.probes:
+            raise ConfigError(f"{file}: no row of any probe is in it; there is nothing to replay")
+        outcome = replaying.replay(
+            world,
+            builder(config, seed, pauses=_windows(config, contents.start_s, contents.start_utc)),
+            order.until_s or contents.last_s - contents.start_s + _AFTER_LAST_S,
+            seed,
+            start_s=contents.start_s,
+            broken=contents.broken,
+            notes=contents.notes,
+        )
+        this = Rerun(file=str(file), config=name_of(config), outcome=outcome)
+        end_s = outcome.start_s + outcome.until_s
+        then = [each for each in contents.decisions if each.at_s <= end_s]
+        return _compared(this, RECORDED, then) if then else this
+
+    return project
+
+
+def _configured(config: Loaded) -> RealWorld:
+    """The world that a configuration describes; nobody enters it, so nothing is started."""
+    return RealWorld(config.config.components, state=config.state, base=config.base)
+
+
+def _windows(config: Loaded | None, start_s: float, start_utc: float) -> list[Pause]:
+    if config is None:
+        return []
+    return announced(config.config.maintenance, now_s=start_s, now_utc=start_utc)
+
+
+# --- scenarios ------------------------------------------------------------------------------------
+
+
+def _player(file: Path, order: Order) -> Callable[[Loaded | None], Rerun]:
+    """What plays a scenario for one configuration after the other."""
+    scenario = find_scenario(file)
+
+    def play(config: Loaded | None) -> Rerun:
+        return _play(file, scenario, config, order)
+
+    return play
+
+
+def _play(file: Path, scenario: Scenario, config: Loaded | None, order: Order) -> Rerun:
+    from ..scenarios.simulator import nobody, oracle, score  # Late: numpy takes its time.
+    from ..scenarios.staging import stage
+
+    staged = stage(scenario, order.seed)
+    seed = staged.course.seed
+    until_s = order.until_s or scenario.until_s
+    build = builder(config, seed, pauses=staged.pauses)
+    outcome = replaying.replay(staged.world, build, until_s, seed, broken=staged.broken)
+    scored = None
+    if order.scored and outcome.harm is not None:
+        course = structs.replace(staged.course, until_s=until_s)
+        scored = score(outcome.harm, nobody(course).harm, oracle(course).harm)
+    return Rerun(
+        file=str(file),
+        config=name_of(config),
+        outcome=outcome,
+        score=scored,
+        broken_demands=broken_demands(scenario, staged.broken, outcome.messages),
+    )
