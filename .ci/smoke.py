@@ -6,7 +6,8 @@ import sys
 import tomllib
 from pathlib import Path
 
-NEEDS_AN_EXTRA = {"mendel.scenarios.testing"}  # pytest, which whoever tests agents has.
+# pytest, which whoever tests agents has, and httpx, which whoever guards it has.
+NEEDS_AN_EXTRA = {"mendel.scenarios.testing", "mendel.agents.guards.over_httpx"}
 
 
 def modules_of(checkout: Path) -> set[str]:

@@ -29,7 +29,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
@@ -40,33 +40,7 @@ from ..documents.kinds import did_you_mean
 from ..documents.places import Path
 from ..documents.reader import read
 from ..errors import ConfigError, Problem
-
-FaultKind = Literal[
-    "crash",
-    "hang",
-    "gray_failure",
-    "limplock",
-    "memory_leak",
-    "pool_exhaustion",
-    "retry_storm",
-    "cascade",
-    "thundering_herd",
-    "flapping",
-    "dependency_outage",
-    "stale_pool",
-    "partition",
-    "bad_deploy",
-    "good_deploy",
-    "noisy_neighbour",
-    "spike",
-    "overload",
-    "maintenance",
-    "correlated_loss",
-    "disk_fill",
-    "monitoring_outage",
-    "poison_message",
-    "late_monitoring",
-]
+from .catalogue import FaultKind
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
 Name = Annotated[str, Meta(pattern=rf"^{_NAME}$")]
