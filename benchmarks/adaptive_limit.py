@@ -10,7 +10,8 @@ simulation of events, against the same decisions that a guard takes.
 ``goodput`` is the share of the calls that could have been answered in time that were; ``p99_s`` is
 over all calls that were sent, those given up included with the 250 ms that their callers waited.
 The oracle is a limit that always equals the true capacity. The shapes of load and capacity are not
-those that the defaults were tuned on (those are ``--tuning``).
+those that the defaults were tuned on (those are ``--tuning``); the first three had been looked at
+while the algorithm was worked on, the last three were written after it was finished.
 """
 
 from __future__ import annotations
@@ -62,6 +63,15 @@ SHAPES = {
     "capacity drop and return": Shape(
         lambda t: 10 if 20 <= t < 40 else 40, lambda _: full(40, 2.0), 0.2
     ),
+    "two steps": Shape(
+        lambda _: 32, lambda t: full(32, 1.8 if 10 <= t < 25 else 2.5 if 35 <= t < 50 else 0.6), 0.2
+    ),
+    "capacity fades and returns": Shape(
+        lambda t: int(48 - 32 * min(max((t - 15) / 20, 0), 1)) if t < 45 else 48,
+        lambda _: full(48, 1.5),
+        0.2,
+    ),
+    "bursts": Shape(lambda _: 24, lambda t: full(24, 3.0 if t % 8 < 2 else 0.7), 0.25),
 }
 TUNING = {
     "steady": Shape(lambda _: 25, lambda _: full(25, 1.6), 0.3),

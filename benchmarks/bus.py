@@ -5,7 +5,7 @@
 The reference is `asyncio.Queue(1024)` with awaited put and get. Everybody moves the same message
 object through the same number of tasks. Each round runs all contenders of a workload one after the
 other and compares them with the reference of that round; what is shown is the median over the
-rounds, because absolute times swing by a factor of two on a shared machine and ratios do not.
+rounds: on a shared machine a ratio taken within one round is worth more than any number of seconds.
 
 A peer that is not installed is shown as such (``pip install -e '.[bench]'``).
 """

@@ -1,4 +1,4 @@
-"""The bus in one process: publish, subscribe, request, taps, dead letters.
+"""How messages get from one actor of a process to the others.
 
 A message goes straight from its sender's call into the mailboxes of all who hear its subject; there
 is no task in between. So the order of one sender's messages is the order of its calls, and what

@@ -1,4 +1,4 @@
-"""Dotted subjects with the wildcards ``*`` and ``>``, exactly as NATS reads them; pure matching.
+"""Subjects and patterns in the grammar of NATS, and which of them match.
 
 A subject is tokens joined by dots (``anomaly.detected.cart``). A pattern may hold ``*`` for exactly
 one token, and ``>`` as its last token for one or more. A wildcard is always a whole token: the

@@ -33,7 +33,7 @@ class Outcome(StrEnum):
 
 
 class CircuitConfig(Settings, frozen=True, kw_only=True):
-    """When a circuit opens, and how it closes again.
+    """What makes a circuit open, and what it takes to close it.
 
     Attributes:
         mode: ``shadow`` measures and reports but refuses nothing; ``disabled`` only lets pass.
@@ -52,7 +52,7 @@ class CircuitConfig(Settings, frozen=True, kw_only=True):
         permit_s: a trial call that has not ended after this time counts as failed.
         ramp_calls: successes after which the cap on calls in flight is lifted; 0 for no ramp.
         late_cancel_is_slow: a call that is cancelled after ``slow_call_s`` counts as slow: an
-            outer timeout arrives as a cancellation, and the target was what it waited for.
+            timeout further out shows up as one, and it was the target that took too long.
     """
 
     mode: Literal["active", "shadow", "disabled"] = "active"

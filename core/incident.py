@@ -15,8 +15,8 @@ r"""The life of one incident: from the first anomaly to the proof that it is ove
 Good health closes the incident from every stage but RECOVERING. Whenever some time has passed
 before a step, what is known by then is weighed again: nothing in alarm is no reason to act, and
 one that turned out to be a symptom is ATTRIBUTED. Each stage owns its timers; leaving it ends them.
-Time comes in as ``now_s``, wishes go out as effects, and what concerns the whole estate is asked
-of a `Desk`.
+It is driven from outside, by messages and timers that bring the time with them, and asks a `Desk`
+about the whole estate.
 A thread of control per incident was turned down: it cannot be stored, restored or replayed.
 """
 

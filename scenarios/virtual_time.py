@@ -1,4 +1,4 @@
-"""An event loop whose clock jumps to the next timer instead of sleeping.
+"""An event loop that never sleeps: when all wait, its clock is set to the next timer.
 
 Whatever takes its time from the loop (``asyncio.sleep``, timeouts, anyio, the bus, the agents) runs
 unchanged, and an hour takes as long as the work that is done in it. The clock starts at 0.0 and

@@ -60,15 +60,16 @@ def test_the_window_decides_as_a_list_of_all_calls_would(
             return
 
 
-@given(permitted=st.integers(1, 20), asked=st.integers(0, 100))
-def test_half_open_never_admits_more_calls_than_permitted(permitted: int, asked: int) -> None:
-    circuit = Circuit("db", CircuitConfig(permitted_calls=permitted))
+@given(trials=st.integers(1, 25), callers=st.integers(0, 120))
+def test_a_trial_lets_in_so_many_callers_and_refuses_all_others(trials: int, callers: int) -> None:
+    circuit = Circuit("db", CircuitConfig(permitted_calls=trials))
     circuit.force_open(0.0, "isolated")
     circuit.release(0.0)
 
-    admitted = [circuit.acquire(0.0) is not None for _ in range(asked)]
+    passes = [circuit.acquire(0.0) for _ in range(callers)]
 
-    assert sum(admitted) == min(permitted, asked)
+    assert [each is not None for each in passes[:trials]] == [True] * min(trials, callers)
+    assert passes[trials:] == [None] * max(callers - trials, 0)
 
 
 ALLOWED = {
