@@ -15,6 +15,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from ..bus.messages import Advice, Status
+from .levels import LEVELS, Abilities, Level
 from .playbook import Attempt, PlaybookConfig, backoff_s, next_action
 from .policy import ActionFacts, Denied, NeedsApproval, Ruling
 from .triage import TriageConfig
@@ -53,6 +54,7 @@ class Care(Struct, frozen=True, kw_only=True):
         triage: how long to look before blaming.
         playbook: attempts, back-off, relapses.
         verify: how an action is judged.
+        level: how much of what mendel can do is on for it.
     """
 
     plan: tuple[str, ...]
@@ -61,6 +63,12 @@ class Care(Struct, frozen=True, kw_only=True):
     triage: TriageConfig = TriageConfig()
     playbook: PlaybookConfig = PlaybookConfig()
     verify: VerifyConfig = VerifyConfig()
+    level: Level = "basic"
+
+    @property
+    def abilities(self) -> Abilities:
+        """What its level can do."""
+        return LEVELS[self.level]
 
 
 class Run(Struct, frozen=True):

@@ -34,6 +34,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct
 
+from ..core.levels import Level
 from ..core.playbook import PlaybookConfig
 from ..core.policy import PolicyConfig
 from ..core.restarts import SupervisorSpec
@@ -75,6 +76,7 @@ class DefaultsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """What holds for every component that does not say otherwise.
 
     Attributes:
+        level: how much of what mendel can do is on.
         watch: when a component is sick.
         playbook: what is tried, and how stubbornly.
         triage: how long to look before blaming.
@@ -82,6 +84,7 @@ class DefaultsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         incident: how patient an incident is with the healer itself.
     """
 
+    level: Level = "basic"
     watch: WatchConfig = WatchConfig()
     playbook: PlaybookConfig = PlaybookConfig()
     triage: TriageConfig = TriageConfig()

@@ -15,6 +15,7 @@ from ..agents.ports import Action, Journal, Probe, World
 from ..agents.recovery import Ledger
 from ..agents.switchboard import Switchboard
 from ..core.casebook import Casebook
+from ..core.levels import Level
 from ..core.playbook import plan_of
 from ..core.policy import ActionFacts, Policy
 from ..core.topology import Component, Topology
@@ -117,7 +118,14 @@ def care_of(
         triage=defaults.triage,
         playbook=playbook,
         verify=defaults.verify,
+        level=level_of(spec, defaults),
     )
+
+
+def level_of(spec: ComponentSpec | None, defaults: DefaultsConfig) -> Level:
+    """The level that holds for a component."""
+    own = spec.level if spec is not None else None
+    return own or defaults.level
 
 
 def _facts(action: Action) -> ActionFacts:

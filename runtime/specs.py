@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from ..agents.guards.guard import GuardConfig
 from ..core.detect import Threshold
 from ..core.detect_adaptive import AdaptiveDetection
+from ..core.levels import Level
 from ..core.policy import Mode
 from ..core.topology import Kind
 from ..errors import ConfigError
@@ -167,6 +168,7 @@ class ComponentSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         plan: names of actions in the order they are tried; empty takes that of its kind.
         thresholds: by metric; they replace or complete those of the estate.
         adaptive: metrics that are compared with their own past; beside those of the estate.
+        level: where it is not that of the estate.
         mode: where it is not that of the estate (``observe`` for a component that is only watched).
         guard: settings of the guard of calls to it, where the program makes guarded calls.
         group: components of one group stand in for each other; some of them always stay up.
@@ -181,6 +183,7 @@ class ComponentSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     plan: tuple[Name, ...] = ()
     thresholds: dict[str, Threshold] = {}
     adaptive: dict[str, AdaptiveDetection] = {}
+    level: Level | None = None
     mode: Mode | None = None
     guard: GuardConfig | None = None
     group: str = ""
