@@ -11,6 +11,7 @@ from ..agents.journal import MemoryJournal
 from ..agents.monitor import Monitor
 from ..agents.ports import World
 from ..agents.registry import LoadedAgent
+from ..core.levels import Level
 from ..core.policy import Pause
 from ..scenarios import replay as replaying
 from ..scenarios.recorded import RecordedWorld
@@ -74,6 +75,7 @@ def builder(
     seed: int = 0,
     *,
     pauses: Sequence[Pause] = (),
+    level: Level | None = None,
 ) -> Callable[[World], System]:
     """What makes a system for a world, as `mendel.scenarios.replay` wants it.
 
@@ -81,6 +83,7 @@ def builder(
         config: how the world is healed; see `replay`.
         seed: of everything random.
         pauses: announced maintenance, in virtual time.
+        level: of every component, whatever the configuration says; ``None`` leaves that to it.
 
     Raises:
         ConfigError: the configuration is invalid.
@@ -96,12 +99,23 @@ def builder(
         config = config.config
     config = config or Config()
     seeded = structs.replace(config, runtime=structs.replace(config.runtime, seed=seed))
+    if level is not None:
+        seeded = at_level(seeded, level)
 
     def build(world: World) -> System:
         fitting = _row_by_row(seeded) if isinstance(world, RecordedWorld) else seeded
         return System(fitting, world, MemoryJournal(), plugins=plugins, pauses=pauses)
 
     return build
+
+
+def at_level(config: Config, level: Level) -> Config:
+    """The same configuration with every component on one level."""
+    return structs.replace(
+        config,
+        defaults=structs.replace(config.defaults, level=level),
+        components=tuple(structs.replace(each, level=None) for each in config.components),
+    )
 
 
 def _row_by_row(config: Config) -> Config:

@@ -1,4 +1,4 @@
-"""Replay of files: recordings and scenarios, under one configuration or several."""
+"""Replay of files: recordings and scenarios, under several configurations and levels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct, structs
 
+from ..core.levels import Level
 from ..core.policy import Pause
 from ..errors import ConfigError
 from ..scenarios import replay as replaying
@@ -27,22 +28,48 @@ RECORDED = "recorded"
 _AFTER_LAST_S = 1.0
 
 
+class Setup(Struct, frozen=True):
+    """Who heals in a run.
+
+    Attributes:
+        config: how; ``None`` for the defaults.
+        level: of every component, whatever the configuration says; ``None`` leaves that to it.
+    """
+
+    config: Loaded | None = None
+    level: Level | None = None
+
+    @property
+    def config_name(self) -> str:
+        """How its configuration is called in what is told."""
+        return DEFAULTS if self.config is None else self.config.document.name
+
+    @property
+    def name(self) -> str:
+        """How it is called in what is told."""
+        return self.config_name if self.level is None else f"{self.config_name} at {self.level}"
+
+
 class Rerun(Struct, frozen=True, kw_only=True):
-    """What came of one file under one configuration.
+    """What came of one file under one setup.
 
     Attributes:
         file: which recording or scenario.
+        setup: name of the setup: its configuration, and the level where one was asked for.
         config: which configuration; ``defaults`` for none.
+        level: that was asked for every component, or ``None``.
         outcome: what was decided, and how well.
         score: share of the avoidable harm that was avoided, in percent, where it was asked for.
         compared_with: what the decisions are compared with: ``recorded``, or the name of the first
-            configuration; empty when there is nothing to compare with.
+            setup; empty when there is nothing to compare with.
         difference: where they part; ``None`` when they do not.
         broken_demands: what a scenario demands and was not kept, in words.
     """
 
     file: str
+    setup: str
     config: str
+    level: Level | None = None
     outcome: Outcome
     score: float | None = None
     compared_with: str = ""
@@ -66,14 +93,14 @@ class Order(Struct, frozen=True, kw_only=True):
 
 def rerun(
     file: Path,
-    configs: Sequence[Loaded | None],
+    setups: Sequence[Setup],
     order: Order = Order(),  # noqa: B008  Frozen.
 ) -> Iterator[Rerun]:
-    """Replay a recording or a scenario under each configuration.
+    """Replay a recording or a scenario under each setup.
 
     Args:
         file: a recording, a scenario (``.toml``), or the name of a scenario that ships.
-        configs: each of them; ``None`` for the defaults.
+        setups: each of them.
         order: how.
 
     Raises:
@@ -84,17 +111,22 @@ def rerun(
     is_scenario = file.suffix == ".toml" or (not file.exists() and str(file) in shipped())
     play = _player(file, order) if is_scenario else _projector(file, order)
     first: Rerun | None = None
-    for config in configs:
-        this = play(config)
+    for setup in setups:
+        this = play(setup)
         if first is not None and not this.compared_with:
-            this = _compared(this, first.config, first.outcome.decisions)
+            this = _compared(this, first.setup, first.outcome.decisions)
         first = first or this
         yield this
 
 
-def name_of(config: Loaded | None) -> str:
-    """How a configuration is called in what is told."""
-    return DEFAULTS if config is None else config.document.name
+def _rerun(file: Path, setup: Setup, outcome: Outcome) -> Rerun:
+    return Rerun(
+        file=str(file),
+        setup=setup.name,
+        config=setup.config_name,
+        level=setup.level,
+        outcome=outcome,
+    )
 
 
 def _compared(this: Rerun, name: str, decisions: Sequence[Decision]) -> Rerun:
@@ -105,26 +137,28 @@ def _compared(this: Rerun, name: str, decisions: Sequence[Decision]) -> Rerun:
 # --- recordings -----------------------------------------------------------------------------------
 
 
-def _projector(file: Path, order: Order) -> Callable[[Loaded | None], Rerun]:
-    """What shows a recording to one configuration after the other."""
+def _projector(file: Path, order: Order) -> Callable[[Setup], Rerun]:
+    """What shows a recording to one setup after the other."""
     seed = order.seed or 0
 
-    def project(config: Loaded | None) -> Rerun:
+    def project(setup: Setup) -> Rerun:
+        config = setup.config
         like = None if config is None else _configured(config)
         world = RecordedWorld(file, like)
         contents = world.contents
         if not world.probes:
             raise ConfigError(f"{file}: no row of any probe is in it; there is nothing to replay")
+        pauses = _windows(config, contents.start_s, contents.start_utc)
         outcome = replaying.replay(
             world,
-            builder(config, seed, pauses=_windows(config, contents.start_s, contents.start_utc)),
+            builder(config, seed, pauses=pauses, level=setup.level),
             order.until_s or contents.last_s - contents.start_s + _AFTER_LAST_S,
             seed,
             start_s=contents.start_s,
             broken=contents.broken,
             notes=contents.notes,
         )
-        this = Rerun(file=str(file), config=name_of(config), outcome=outcome)
+        this = _rerun(file, setup, outcome)
         end_s = outcome.start_s + outcome.until_s
         then = [each for each in contents.decisions if each.at_s <= end_s]
         return _compared(this, RECORDED, then) if then else this
@@ -146,33 +180,28 @@ def _windows(config: Loaded | None, start_s: float, start_utc: float) -> list[Pa
 # --- scenarios ------------------------------------------------------------------------------------
 
 
-def _player(file: Path, order: Order) -> Callable[[Loaded | None], Rerun]:
-    """What plays a scenario for one configuration after the other."""
+def _player(file: Path, order: Order) -> Callable[[Setup], Rerun]:
+    """What plays a scenario for one setup after the other."""
     scenario = find_scenario(file)
 
-    def play(config: Loaded | None) -> Rerun:
-        return _play(file, scenario, config, order)
+    def play(setup: Setup) -> Rerun:
+        return _play(file, scenario, setup, order)
 
     return play
 
 
-def _play(file: Path, scenario: Scenario, config: Loaded | None, order: Order) -> Rerun:
+def _play(file: Path, scenario: Scenario, setup: Setup, order: Order) -> Rerun:
     from ..scenarios.simulator import nobody, oracle, score  # Late: numpy takes its time.
     from ..scenarios.staging import stage
 
     staged = stage(scenario, order.seed)
     seed = staged.course.seed
     until_s = order.until_s or scenario.until_s
-    build = builder(config, seed, pauses=staged.pauses)
+    build = builder(setup.config, seed, pauses=staged.pauses, level=setup.level)
     outcome = replaying.replay(staged.world, build, until_s, seed, broken=staged.broken)
     scored = None
     if order.scored and outcome.harm is not None:
         course = structs.replace(staged.course, until_s=until_s)
         scored = score(outcome.harm, nobody(course).harm, oracle(course).harm)
-    return Rerun(
-        file=str(file),
-        config=name_of(config),
-        outcome=outcome,
-        score=scored,
-        broken_demands=broken_demands(scenario, staged.broken, outcome.messages),
-    )
+    kept = broken_demands(scenario, staged.broken, outcome.messages)
+    return structs.replace(_rerun(file, setup, outcome), score=scored, broken_demands=kept)

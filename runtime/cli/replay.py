@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter, Token
 from msgspec import Struct
 
+from ...core.levels import LEVELS, Level
 from ...core.units import format_duration, parse_quantity
 from .output import PLAIN, Out, Printer
 
@@ -28,11 +29,22 @@ def _duration(_: Any, tokens: tuple[Token, ...]) -> float:
     return seconds
 
 
+def _levels(_: Any, tokens: tuple[Token, ...]) -> tuple[Level, ...]:
+    names = [name.strip() for token in tokens for name in token.value.split(",")]
+    for name in names:
+        if name not in LEVELS:
+            raise ValueError(f"there is no level {name!r}; there are {', '.join(LEVELS)}")
+    return tuple(level for level in LEVELS if level in names)
+
+
 def replay(
     files: Annotated[tuple[Path, ...], Parameter(name="FILE", required=True)],
     /,
     *,
     config: tuple[Path, ...] = (),
+    level: Annotated[
+        tuple[Level, ...], Parameter(name="--level", n_tokens=1, converter=_levels)
+    ] = (),
     seed: int | None = None,
     until_s: Annotated[float | None, Parameter(name="--until", converter=_duration)] = None,
     score: bool = False,
@@ -46,20 +58,23 @@ def replay(
     Args:
         files: recordings, scenarios (.toml), or names of scenarios that ship.
         config: a configuration to replay them under; repeatable, and then compared.
+        level: replay each on these levels, whatever the configuration says, and compare them; one
+            or several of basic, advanced and full, with commas between.
         seed: of everything random; by default a scenario's own.
         until_s: how long to follow each, such as 60 or 10m; by default to its end.
         score: tell how much of the avoidable harm of a scenario was avoided; takes some seconds.
     """
     from ..config import load
-    from ..rerun import Order, rerun
+    from ..rerun import Order, Setup, rerun
 
     configs: list[Loaded | None] = [load(each) for each in config]
+    setups = [Setup(each, at) for each in configs or [None] for at in level or [None]]
     order = Order(seed=seed, until_s=until_s, scored=score)
     done = []
     for file in files:
-        for each in rerun(file, configs or [None], order):
+        for each in rerun(file, setups, order):
             done.append(each)
-            out.note(f"{each.file} under {each.config}: {len(each.outcome.decisions)} decisions")
+            out.note(f"{each.file} under {each.setup}: {len(each.outcome.decisions)} decisions")
     if out.is_text:
         _tell(done, out)
     else:
@@ -70,6 +85,7 @@ def replay(
 _HEADER = (
     "FILE",
     "CONFIG",
+    "LEVEL",
     "INCIDENTS",
     "DETECTED IN",
     "HEALED IN",
@@ -85,7 +101,7 @@ _HEADER = (
 def _tell(done: list[Rerun], out: Out) -> None:
     out.table(_HEADER, [_cells(each) for each in done])
     for each in done:
-        where = f"{Path(each.file).name} under {each.config}"
+        where = f"{Path(each.file).name} under {each.setup}"
         for demand in each.broken_demands:
             out.line(f"{out.paint('not kept', 'red')}: {where}: {demand}")
         if each.compared_with:
@@ -99,6 +115,7 @@ def _cells(each: Rerun) -> tuple[str, ...]:
     return (
         Path(each.file).name,
         Path(each.config).name,
+        each.level or "-",
         str(measures.incidents),
         _median(measures.detection),
         _median(measures.recovery),
