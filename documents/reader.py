@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -62,6 +63,13 @@ def read(
     return (None if value is _BROKEN else value), reader.problems
 
 
+@cache
+def _struct_info(kind: type) -> inspect.StructType:
+    info = inspect.type_info(kind)
+    assert isinstance(info, inspect.StructType), f"part_of names a struct, not {kind}"
+    return info
+
+
 class _Reader:
     def __init__(
         self, document: Document, formats: Mapping[str, Check], checks: Mapping[type, Check]
@@ -98,6 +106,19 @@ class _Reader:
     def _struct(
         self, info: inspect.StructType, table: dict[str, Any], path: Path, unit: Unit
     ) -> Any:
+        values = self._fields(info, table, path, unit)
+        return _BROKEN if values is None else self._built(info.cls, values, path)
+
+    def _fields(
+        self,
+        info: inspect.StructType,
+        table: dict[str, Any],
+        path: Path,
+        unit: Unit,
+        *,
+        partly: bool = False,
+    ) -> dict[str, Any] | None:
+        """What is written of a struct; None when any of it is wrong."""
         found_before = len(self.problems)
         fields = {field.encode_name: field for field in info.fields}
         values: dict[str, Any] = {}
@@ -117,11 +138,9 @@ class _Reader:
                 inner = unit_of(name) or (unit if kinds.is_unbounded(field.type) else "")
                 values[field.name] = self.value(field.type, value, (*path, key), inner)
         for name, field in fields.items():
-            if field.required and name not in written and name not in meant:
+            if field.required and not partly and name not in written and name not in meant:
                 self._report("MD104", f"missing field `{short_name(name)}`", path)
-        if len(self.problems) > found_before:
-            return _BROKEN
-        return self._built(info.cls, values, path)
+        return None if len(self.problems) > found_before else values
 
     def _built(self, cls: type, values: dict[str, Any], path: Path) -> Any:
         try:
@@ -219,6 +238,10 @@ class _Reader:
         )
 
     def _formatted(self, info: inspect.Metadata, value: Any, path: Path, unit: Unit) -> Any:
+        whole = (info.extra or {}).get("part_of")
+        if whole is not None:  # Some fields of a struct, to be laid over others.
+            part = self._fields(_struct_info(whole), value, path, unit, partly=True)
+            return _BROKEN if part is None else part
         read_value = self.value(info.type, value, path, unit)
         check = self._formats.get((info.extra_json_schema or {}).get("format", ""))
         wrong = check(read_value) if check and isinstance(read_value, str) else None

@@ -20,6 +20,7 @@ from ..errors import Problem
 from .specs import Secret
 
 Table = dict[str, Any]
+_SHARED = ("levels", "kinds")  # Layers of settings that several components have in common.
 Wrong = tuple[str, str, str]
 
 
@@ -176,6 +177,10 @@ def _processes(document: Document, path: Path, component: Table) -> Iterator[Pro
 def _actions(document: Document, path: Path, component: Table) -> Iterator[Problem]:
     known = _action_names(component)
     named = list(_texts(component.get("plan"), (*path, "plan")))
+    if named and "plan" in _table(component.get("playbook")):
+        message = "`plan` and `playbook.plan` are the same field"
+        yield document.problem("MD108", message, (*path, "plan"), "keep one of them")
+    named += _texts(_table(component.get("playbook")).get("plan"), (*path, "playbook", "plan"))
     for name, action in _table(component.get("actions")).items():
         undo = _text(_table(action).get("undo"))
         if undo:
@@ -192,6 +197,7 @@ def _estate_actions(document: Document, tree: Table, components: list[Table]) ->
         ("policy", "allow"),
         ("policy", "approve"),
         ("defaults", "playbook", "plan"),
+        *((name, each, "playbook", "plan") for name in _SHARED for each in _table(tree.get(name))),
     ):
         node: Any = tree
         for step in place:

@@ -1,7 +1,9 @@
 """The configuration of a runtime: one TOML file, overrides, and every mistake at once.
 
 A value comes from the file, an environment variable (``MENDEL_POLICY__MODE=observe``) or an
-option (``--set policy.mode=observe``); the later one wins. Codes of problems are stable:
+option (``--set policy.mode=observe``); the later one wins. What holds for a component is laid over
+what holds for its kind, its level and the estate (`mendel.runtime.layers`). Codes of problems are
+stable:
 
 ====== ==========================================================================================
 MD100  the file is not TOML
@@ -35,18 +37,16 @@ from typing import Annotated, Any, Literal, TypeVar
 from msgspec import Meta, Struct
 
 from ..core.levels import Level
-from ..core.playbook import PlaybookConfig
 from ..core.policy import PolicyConfig
 from ..core.restarts import SupervisorSpec
-from ..core.treatment import IncidentConfig
-from ..core.triage import TriageConfig
-from ..core.verify import VerifyConfig
-from ..core.watch import WatchConfig
+from ..core.topology import Kind
 from ..documents.document import Document, environment_overrides, option_override
 from ..documents.files import refuse_all, text_of
 from ..documents.reader import read
 from ..errors import ConfigError, Problem
 from .checks import FORMATS, find_contradictions, secret_check
+from .layers import DefaultsConfig as DefaultsConfig
+from .layers import KindConfig, Layers, LevelConfig
 from .pauses import MaintenanceSpec
 from .specs import ComponentSpec, Name, Secret
 from .store.config import StoreConfig
@@ -72,26 +72,6 @@ class RuntimeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     seed: Annotated[int, Meta(ge=0)] = 0
 
 
-class DefaultsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What holds for every component that does not say otherwise.
-
-    Attributes:
-        level: how much of what mendel can do is on.
-        watch: when a component is sick.
-        playbook: what is tried, and how stubbornly.
-        triage: how long to look before blaming.
-        verify: how an action is judged.
-        incident: how patient an incident is with the healer itself.
-    """
-
-    level: Level = "basic"
-    watch: WatchConfig = WatchConfig()
-    playbook: PlaybookConfig = PlaybookConfig()
-    triage: TriageConfig = TriageConfig()
-    verify: VerifyConfig = VerifyConfig()
-    incident: IncidentConfig = IncidentConfig()
-
-
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole configuration file.
 
@@ -99,6 +79,8 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         runtime: where the runtime keeps its things.
         policy: the limits of what mendel may do by itself.
         defaults: what holds for all components.
+        levels: what holds for the components of one level; see `mendel.runtime.layers`.
+        kinds: what holds for the components of one kind.
         store: how the past is written, and how long it is kept.
         supervisor: how agents that crash are restarted.
         maintenance: announced windows in which nothing is done.
@@ -110,12 +92,19 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     runtime: RuntimeConfig = RuntimeConfig()
     policy: PolicyConfig = PolicyConfig()
     defaults: DefaultsConfig = DefaultsConfig()
+    levels: dict[Level, LevelConfig] = {}
+    kinds: dict[Kind, KindConfig] = {}
     store: StoreConfig = StoreConfig()
     supervisor: SupervisorSpec = SupervisorSpec()
     maintenance: tuple[MaintenanceSpec, ...] = ()
     agents: tuple[PluginPath, ...] = ()
     agent: dict[Name, dict[str, Any]] = {}
     components: tuple[ComponentSpec, ...] = ()
+
+    @property
+    def layers(self) -> Layers:
+        """What single components are laid over."""
+        return Layers(defaults=self.defaults, levels=self.levels, kinds=self.kinds)
 
 
 class Loaded(Struct, frozen=True):

@@ -6,23 +6,22 @@ lives: the casebook, the charts, the switchboard and the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from ..agents.monitor import Chart
 from ..agents.ports import Action, Journal, Probe, World
 from ..agents.recovery import Ledger
 from ..agents.switchboard import Switchboard
 from ..core.casebook import Casebook
-from ..core.levels import Level
 from ..core.playbook import plan_of
-from ..core.policy import ActionFacts, Policy
+from ..core.policy import ActionFacts, Mode, Policy
 from ..core.topology import Component, Topology
 from ..core.treatment import Care
 from ..core.watch import TargetWatch, WatchConfig
-from .config import Config, DefaultsConfig
-from .specs import ComponentSpec
+from .config import Config
+from .layers import DefaultsConfig, Layer
 
 # A probe that missed three turns in a row is silent; one or two may be a busy moment.
 _MISSED_TURNS = 3
@@ -61,17 +60,11 @@ def build(
         journal: what an earlier run left behind.
         run: number of this run, first part of every incident's name.
     """
-    specs = {spec.name: spec for spec in config.components}
+    settings = settings_of(config, world.components)
     topology = Topology(world.components)
-    modes = {name: spec.mode for name, spec in specs.items() if spec.mode is not None}
-    policy = Policy(config.policy, modes)
+    policy = Policy(config.policy, modes_of(config))
     cares = {
-        component.name: care_of(
-            component,
-            specs.get(component.name),
-            config.defaults,
-            world.actions(component.name),
-        )
+        component.name: care_of(component, settings[component.name], world.actions(component.name))
         for component in world.components
     }
     casebook = Casebook(
@@ -86,46 +79,51 @@ def build(
     return Parts(
         casebook=casebook,
         policy=policy,
-        charts=_charts(config, specs, world),
+        charts=_charts(settings, world),
         board=Switchboard(run),
         ledger=Ledger(journal.unfinished_intents()),
     )
 
 
-def care_of(
-    component: Component,
-    spec: ComponentSpec | None,
-    defaults: DefaultsConfig,
-    actions: Mapping[str, Action],
-) -> Care:
+def settings_of(config: Config, components: Iterable[Component]) -> dict[str, DefaultsConfig]:
+    """What holds for each component, all layers taken together; by name."""
+    specs = {spec.name: spec for spec in config.components}
+    layers, nothing = config.layers, Layer()
+    settings = {}
+    for component in components:
+        spec, kind = specs.get(component.name), component.kind
+        own = spec.layer if spec is not None else nothing
+        level = layers.level_of(kind, spec.level if spec is not None else None)
+        settings[component.name] = layers.settle(kind, own, level)
+    return settings
+
+
+def modes_of(config: Config) -> dict[str, Mode]:
+    """The mode of each component for which it is not simply that of the estate."""
+    modes = {spec.name: config.layers.mode_of(spec.kind, spec.mode) for spec in config.components}
+    return {name: mode for name, mode in modes.items() if mode is not None}
+
+
+def care_of(component: Component, settings: DefaultsConfig, actions: Mapping[str, Action]) -> Care:
     """How one component is healed.
 
     Args:
         component: which.
-        spec: what the configuration says of it, if anything.
-        defaults: what holds for all.
+        settings: what holds for it, all layers taken together.
         actions: what can be done to it.
     """
     facts = {name: _facts(action) for name, action in actions.items()}
-    own_plan = spec.plan if spec is not None else ()
-    playbook = structs.replace(defaults.playbook, plan=own_plan or defaults.playbook.plan)
-    plan = plan_of(component.kind, playbook, facts)
+    plan = plan_of(component.kind, settings.playbook, facts)
     return Care(
-        # A plan for the whole estate may name what only some components have.
-        plan=plan if own_plan else tuple(name for name in plan if name in facts),
+        # A plan for many components may name what only some of them have.
+        plan=tuple(name for name in plan if name in facts),
         actions=facts,
-        incident=defaults.incident,
-        triage=defaults.triage,
-        playbook=playbook,
-        verify=defaults.verify,
-        level=level_of(spec, defaults),
+        incident=settings.incident,
+        triage=settings.triage,
+        playbook=settings.playbook,
+        verify=settings.verify,
+        level=settings.level,
     )
-
-
-def level_of(spec: ComponentSpec | None, defaults: DefaultsConfig) -> Level:
-    """The level that holds for a component."""
-    own = spec.level if spec is not None else None
-    return own or defaults.level
 
 
 def _facts(action: Action) -> ActionFacts:
@@ -138,27 +136,15 @@ def _facts(action: Action) -> ActionFacts:
     )
 
 
-def _charts(config: Config, specs: Mapping[str, ComponentSpec], world: World) -> dict[str, Chart]:
+def _charts(settings: Mapping[str, DefaultsConfig], world: World) -> dict[str, Chart]:
     probes: dict[str, list[Probe]] = {}
     for probe in world.probes:
         probes.setdefault(probe.target, []).append(probe)
     charts = {}
-    for component in world.components:
-        name = component.name
-        watch = _watch_config(config.defaults.watch, specs.get(name))
-        silent_s = _silences(watch, probes.get(name, ()))
-        charts[name] = Chart(TargetWatch(name, watch, silent_s))
+    for name, each in settings.items():
+        silent_s = _silences(each.watch, probes.get(name, ()))
+        charts[name] = Chart(TargetWatch(name, each.watch, silent_s))
     return charts
-
-
-def _watch_config(defaults: WatchConfig, spec: ComponentSpec | None) -> WatchConfig:
-    if spec is None:
-        return defaults
-    return structs.replace(
-        defaults,
-        thresholds=defaults.thresholds | spec.thresholds,
-        adaptive=defaults.adaptive | spec.adaptive,
-    )
 
 
 def _silences(watch: WatchConfig, probes: Sequence[Probe]) -> dict[str, float]:

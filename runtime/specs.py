@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from ..agents.guards.guard import GuardConfig
 from ..core.detect import Threshold
@@ -19,6 +19,7 @@ from ..core.levels import Level
 from ..core.policy import Mode
 from ..core.topology import Kind
 from ..errors import ConfigError
+from .layers import Layer
 
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 Seconds = Annotated[float, Meta(gt=0)]
@@ -154,7 +155,7 @@ class ProcessSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     adopt: bool = True
 
 
-class ComponentSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ComponentSpec(Layer, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One component of the estate: how it is watched and what may be done to it.
 
     Attributes:
@@ -165,13 +166,23 @@ class ComponentSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             probe and a ``restart`` action unless it names its own.
         probes: how it is looked at.
         actions: what may be done to it, by name.
-        plan: names of actions in the order they are tried; empty takes that of its kind.
-        thresholds: by metric; they replace or complete those of the estate.
-        adaptive: metrics that are compared with their own past; beside those of the estate.
-        level: where it is not that of the estate.
-        mode: where it is not that of the estate (``observe`` for a component that is only watched).
+        plan: names of actions in the order they are tried; empty takes that of its kind. Short for
+            ``playbook.plan``.
+        thresholds: by metric; they replace or complete those of the estate. Short for
+            ``watch.thresholds``.
+        adaptive: metrics that are compared with their own past; beside those of the estate. Short
+            for ``watch.adaptive``.
+        level: where it is not that of its kind or the estate.
+        mode: where it is not that of its kind or the estate (``observe`` for a component that is
+            only watched).
         guard: settings of the guard of calls to it, where the program makes guarded calls.
         group: components of one group stand in for each other; some of them always stay up.
+        watch: where it is watched otherwise than its kind, level and the estate; so for the
+            sections below.
+        playbook: what is tried, and how stubbornly.
+        triage: how long to look before blaming.
+        verify: how an action is judged.
+        incident: how patient its incidents are with the healer itself.
     """
 
     name: Name
@@ -179,11 +190,28 @@ class ComponentSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     depends_on: tuple[Name, ...] = ()
     process: ProcessSpec | None = None
     probes: tuple[ProbeSpec, ...] = ()
-    actions: dict[Name, ActionSpec] = {}
+    actions: dict[Name, ActionSpec] = field(default_factory=dict)
     plan: tuple[Name, ...] = ()
-    thresholds: dict[str, Threshold] = {}
-    adaptive: dict[str, AdaptiveDetection] = {}
+    thresholds: dict[str, Threshold] = field(default_factory=dict)
+    adaptive: dict[str, AdaptiveDetection] = field(default_factory=dict)
     level: Level | None = None
     mode: Mode | None = None
     guard: GuardConfig | None = None
     group: str = ""
+
+    @property
+    def layer(self) -> Layer:
+        """What it says of its own settings, with what has a short spelling in its section."""
+        short = {"thresholds": self.thresholds, "adaptive": self.adaptive}
+        watch = dict(self.watch)
+        for name, entries in short.items():
+            if entries:
+                watch[name] = watch.get(name, {}) | entries
+        plan = {"plan": self.plan} if self.plan else {}
+        return Layer(
+            watch=watch,
+            playbook=self.playbook | plan,
+            triage=self.triage,
+            verify=self.verify,
+            incident=self.incident,
+        )

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from mendel.core.detect import Threshold
 from mendel.errors import ConfigError, Problem
 from mendel.runtime.config import Config, Loaded, RuntimeConfig, load
-from mendel.runtime.factory import level_of
 from mendel.runtime.specs import ActionSpec, ComponentSpec, ProbeSpec, ProcessSpec, Secret
 from msgspec import Meta, Struct
 
@@ -395,18 +394,3 @@ def test_the_state_folder_can_be_elsewhere(tmp_path: Path) -> None:
 
     assert loaded.config.runtime == RuntimeConfig(state="/var/lib/mendel")
     assert loaded.state == Path("/var/lib/mendel")
-
-
-def test_a_component_has_its_own_level_or_that_of_the_estate(tmp_path: Path) -> None:
-    (tmp_path / "mendel.toml").write_text(
-        '[defaults]\nlevel = "advanced"\n'
-        '[[components]]\nname = "cart"\n'
-        '[[components.probes]]\ntcp = "127.0.0.1:1"\n'
-        '[[components]]\nname = "db"\nlevel = "full"\n'
-        '[[components.probes]]\ntcp = "127.0.0.1:2"\n'
-    )
-
-    config = load(tmp_path / "mendel.toml").config
-
-    levels = {each.name: level_of(each, config.defaults) for each in config.components}
-    assert levels == {"cart": "advanced", "db": "full"}
