@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from ..agents.monitor import Chart
 from ..agents.ports import Action, Journal, Probe, World
 from ..agents.recovery import Ledger
 from ..agents.switchboard import Switchboard
 from ..core.casebook import Casebook
 from ..core.playbook import plan_of
 from ..core.policy import ActionFacts, Mode, Policy
+from ..core.rounds import Chart
 from ..core.topology import Component, Topology
 from ..core.treatment import Care
 from ..core.watch import TargetWatch, WatchConfig

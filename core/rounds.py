@@ -1,0 +1,273 @@
+"""The rounds of whoever watches: when each probe looks, and what follows from what it saw.
+
+A target that is not healthy is looked at more often until the doubt is settled, and anybody may ask
+for a fresh look (`ProbeNow`). Who carries the looks out, in which time, is not decided here: the
+Monitor does it on the bus, the direct driver by calling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from heapq import heappop, heappush
+from typing import Generic, Protocol, TypeVar
+
+from ..bus.messages import (
+    ActionFinished,
+    ActionStarted,
+    IncidentClosed,
+    IncidentOpened,
+    Message,
+    ProbeNow,
+    Status,
+    TargetProbed,
+)
+from .effects import Effect, Publish, Record
+from .records import WindowRecord
+from .treatment import ASIDE
+from .watch import TargetWatch
+from .windows import Rows
+
+# A golden-ratio step spreads any number of probes evenly over their interval, without a draw.
+_SPREAD = 0.618033988749895
+
+
+class Sight(Protocol):
+    """What the rounds need to know of a probe.
+
+    Attributes:
+        target: what it looks at.
+        name: unique among the probes of its target.
+        every_s: seconds between two looks.
+    """
+
+    @property
+    def target(self) -> str:
+        """What it looks at."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Unique among the probes of its target."""
+        ...
+
+    @property
+    def every_s(self) -> float:
+        """Seconds between two looks."""
+        ...
+
+
+P = TypeVar("P", bound=Sight)
+
+
+class Chart:
+    """What is kept of one target between two lives of whoever watches it.
+
+    Args:
+        watch: decides what its samples mean.
+    """
+
+    __slots__ = ("rows", "watch")
+
+    def __init__(self, watch: TargetWatch) -> None:
+        self.watch = watch
+        self.rows = Rows(watch.config.window_rows)
+
+    def window(self, incident: str) -> Record:
+        """The newest readings, to go on record with an incident."""
+        times_s, metrics = self.rows.columns()
+        target = self.watch.target
+        return Record(
+            WindowRecord(incident=incident, target=target, times_s=times_s, metrics=metrics)
+        )
+
+
+class Look(Generic[P]):
+    """One probe and when it is due.
+
+    Attributes:
+        probe: who looks.
+        due_s: when, loop time.
+    """
+
+    __slots__ = ("_again", "_chart", "_running", "due_s", "probe")
+
+    def __init__(self, probe: P, chart: Chart, due_s: float) -> None:
+        self.probe = probe
+        self.due_s = due_s
+        self._chart = chart
+        self._running = False
+        self._again = False
+
+
+class Rounds(Generic[P]):
+    """Decide when to look at each target, and what is told of what was seen.
+
+    Args:
+        charts: by target; they outlive the rounds.
+    """
+
+    def __init__(self, charts: Mapping[str, Chart]) -> None:
+        self._charts = charts
+        self._looks: dict[str, list[Look[P]]] = {}
+        self._heap: list[tuple[float, int, Look[P]]] = []
+        self._order = 0
+        self._asked: dict[str, list[Look[P]]] = {}
+
+    @property
+    def next_s(self) -> float:
+        """No look is due before this; infinite when there is none."""
+        return self._heap[0][0] if self._heap else math.inf
+
+    def knows(self, target: str) -> bool:
+        """Whether anything is kept of a target."""
+        return target in self._charts
+
+    def begin(self, probes: Iterable[P], now_s: float) -> None:
+        """Let the first looks spread over the interval of each probe, and silence count."""
+        for number, probe in enumerate(probes):
+            phase_s = number * _SPREAD % 1.0 * probe.every_s
+            look = Look(probe, self._charts[probe.target], now_s + phase_s)
+            self._looks.setdefault(probe.target, []).append(look)
+            self._schedule(look, look.due_s)
+        for chart in self._charts.values():
+            chart.watch.expect_from(now_s)
+
+    def due(self, limit_s: float) -> Look[P] | None:
+        """The next look that is due by ``limit_s``, which its caller begins now; else nothing."""
+        while self._heap and self._heap[0][0] <= limit_s:
+            due_s, _, look = heappop(self._heap)
+            if look.due_s == due_s and not look._running:
+                look._running = True  # From here on nobody else begins it.
+                return look
+        return None
+
+    # --- what is seen -------------------------------------------------------------------------
+
+    def on_sample(
+        self, look: Look[P], metrics: Mapping[str, float], detail: str, now_s: float
+    ) -> list[Effect]:
+        """A look has come back.
+
+        Args:
+            look: which.
+            metrics: values by name, units as suffixes.
+            detail: what a person should know of them.
+            now_s: loop time.
+        """
+        chart = look._chart
+        chart.rows.add(now_s, metrics)
+        told = chart.watch.on_sample(look.probe.name, metrics, detail, now_s)
+        return [*_published(told), *self._done(look, now_s)]
+
+    def on_no_data(self, look: Look[P], now_s: float) -> list[Effect]:
+        """A look has come back with nothing: neither up nor down."""
+        return self._done(look, now_s)
+
+    def on_calls(
+        self, target: str, metrics: Mapping[str, float] | None, now_s: float
+    ) -> list[Effect]:
+        """Guarded calls have shown something; ``None`` when there were too few of them."""
+        chart = self._charts.get(target)
+        if chart is None:
+            return []
+        if metrics is not None:
+            chart.rows.add(now_s, metrics)
+        return _published(chart.watch.on_calls(metrics, now_s))
+
+    def on_sweep(self, now_s: float) -> list[Effect]:
+        """Look for probes that have fallen silent."""
+        told = (each for chart in self._charts.values() for each in chart.watch.on_sweep(now_s))
+        return _published(told)
+
+    # --- what others say ----------------------------------------------------------------------
+
+    def on_message(self, message: Message, now_s: float) -> list[Effect]:
+        """Take what others wish to see, do to a target, or know of it."""
+        match message:
+            case ProbeNow(target=target):
+                return self._look_now(target, now_s)
+            case ActionStarted():
+                return self._excuse(message, now_s)
+            case ActionFinished():
+                return self._ask_for_proof(message, now_s)
+            case IncidentOpened(target=target) | IncidentClosed(target=target):
+                chart = self._charts.get(target)
+                return [] if chart is None else [chart.window(message.incident)]
+            case _:
+                return []  # Nothing to look at.
+
+    def _look_now(self, target: str, now_s: float) -> list[Effect]:
+        looks, chart = self._looks.get(target), self._charts.get(target)
+        if chart is None:
+            return []
+        if not looks:  # Nobody can look; what is known must do.
+            return [_probed(chart.watch, now_s)]
+        self._asked[target] = list(looks)
+        for look in looks:
+            if look._running:
+                look._again = True  # It began before the question.
+            else:
+                self._schedule(look, now_s)
+        return []
+
+    def _excuse(self, message: ActionStarted, now_s: float) -> list[Effect]:
+        """What a target shows while it is being restarted is no news."""
+        chart = self._charts.get(message.target)
+        if chart is None or message.action in ASIDE:
+            return []
+        until_s = message.started_s + message.timeout_s
+        return _published(chart.watch.on_action_started(until_s, now_s))
+
+    def _ask_for_proof(self, message: ActionFinished, now_s: float) -> list[Effect]:
+        """After an action the target boots, and then has to prove itself."""
+        chart = self._charts.get(message.target)
+        if chart is None or message.action in ASIDE:
+            return []
+        settle_s = message.settle_s if message.outcome == "succeeded" else 0.0
+        told = chart.watch.on_booting(message.finished_s + settle_s, now_s)
+        return [*_published(told), *self._look_now(message.target, now_s)]
+
+    # --- when ---------------------------------------------------------------------------------
+
+    def _done(self, look: Look[P], now_s: float) -> list[Effect]:
+        look._running = False
+        watch = look._chart.watch
+        every_s = look.probe.every_s
+        effects: list[Effect] = []
+        if look._again:
+            look._again, every_s = False, 0.0
+        else:
+            effects = self._answer(look, now_s)
+            if watch.status is not Status.HEALTHY:
+                every_s = min(every_s, watch.config.confirm_s)
+        # Missed turns are not made up for: a probe that takes long is due again from now on.
+        self._schedule(look, max(now_s, look.due_s + every_s))
+        return effects
+
+    def _answer(self, look: Look[P], now_s: float) -> list[Effect]:
+        watch = look._chart.watch
+        asked = self._asked.get(watch.target)
+        if asked is None or look not in asked:
+            return []
+        asked.remove(look)
+        if asked:
+            return []
+        del self._asked[watch.target]
+        return [_probed(watch, now_s)]
+
+    def _schedule(self, look: Look[P], due_s: float) -> None:
+        look.due_s = due_s
+        self._order += 1
+        heappush(self._heap, (due_s, self._order, look))
+
+
+def _published(messages: Iterable[Message]) -> list[Effect]:
+    return [Publish(message) for message in messages]
+
+
+def _probed(watch: TargetWatch, now_s: float) -> Publish:
+    since_s = watch.since_s(now_s)
+    return Publish(
+        TargetProbed(target=watch.target, status=watch.status, since_s=since_s, taken_s=now_s)
+    )
