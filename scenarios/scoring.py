@@ -28,6 +28,10 @@ EVERYBODY = "*"
 # What was under way when a fault passed still brings bad samples of it, and its last verification.
 AFTERMATH_S = 60.0
 
+# Less than this, in error-minutes, is no harm worth a score: three seconds of a full outage, or the
+# price of one restart.
+AVOIDABLE_LEAST = 0.05
+
 _GOOD_ENDS = ("healed", "cleared")
 
 
@@ -155,22 +159,26 @@ def spread(durations_s: Sequence[float]) -> Spread | None:
     )
 
 
-def score(harm: float, null: float, best: float) -> float | None:
+def score(harm: float, null: float, best: float) -> float:
     """Share of the avoidable harm that was avoided, in percent; below 0 it did harm.
 
+    Where there was nothing to avoid (a quiet day, a spike within capacity, a good deployment), it
+    is 100 less what was done in addition: each error-minute costs all of the 100.
+
     Args:
-        harm: of what is judged.
+        harm: error-minutes of what is judged.
         null: of nobody acting.
         best: of somebody who knows the fault.
-
-    Returns:
-        ``None`` when there was nothing to avoid.
 
     Example:
         >>> score(3.0, null=10.0, best=2.0)
         87.5
+        >>> score(0.3, null=0.05, best=0.05)
+        75.0
     """
-    return 100.0 * (null - harm) / (null - best) if null > best else None
+    if null - best > AVOIDABLE_LEAST:
+        return 100.0 * (null - harm) / (null - best)
+    return 100.0 - 100.0 * (harm - best)
 
 
 def cases(messages: Iterable[Message]) -> tuple[Case, ...]:

@@ -58,7 +58,7 @@ def stage(scenario: Scenario, seed: int | None = None) -> Staged:
     return Staged(
         world=SimulatedWorld(course),
         course=course,
-        broken=tuple(_broken(each, estate) for each in course.faults if _is_broken(each)),
+        broken=broken_in(course),
         pauses=tuple(
             Pause(
                 target=window.target,
@@ -132,6 +132,26 @@ def _fault(spec: FaultSpec) -> Fault:
     if spec.lasts_s is None:
         del values["lasts_s"]  # Until it is cured.
     return Fault(**values)
+
+
+def broken_in(course: Course) -> tuple[Broken, ...]:
+    """What is wrong in a course and when; for `mendel.scenarios.scoring`."""
+    return tuple(_broken(each, course.estate) for each in course.faults if _is_broken(each))
+
+
+def announced_in(course: Course) -> tuple[Pause, ...]:
+    """The maintenance in a course, as somebody announces it who is going to do it."""
+    return tuple(
+        Pause(
+            target=fault.target,
+            start_s=fault.at_s,
+            end_s=fault.at_s + fault.lasts_s,
+            who=_WHO,
+            reason=fault.words,
+        )
+        for fault in course.faults
+        if fault.kind == "maintenance"
+    )
 
 
 def _is_broken(fault: Fault) -> bool:

@@ -8,17 +8,23 @@ from .physics import Outcome
 from .policies import Order, Result, nobody, oracle, play
 from .readings import Monitoring
 from .simulation import Course, Simulation
+from .splits import GROUPS, SPLITS, TRAINING, VALIDATION, Group, Split, name_of
 from .topologies import SHAPES, draw_estate
 from .world import Annotation, SimulatedWorld
 
 __all__ = [
+    "GROUPS",
     "REMEDIES",
     "SHAPES",
+    "SPLITS",
+    "TRAINING",
     "USERS",
+    "VALIDATION",
     "Annotation",
     "Course",
     "Edge",
     "Estate",
+    "Group",
     "Monitoring",
     "Order",
     "Outcome",
@@ -26,11 +32,13 @@ __all__ = [
     "Service",
     "SimulatedWorld",
     "Simulation",
+    "Split",
     "Traffic",
     "candidates",
     "draw_course",
     "draw_estate",
     "draw_fault",
+    "name_of",
     "nobody",
     "oracle",
     "play",

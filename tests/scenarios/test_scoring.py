@@ -212,8 +212,10 @@ class TestScore:
     ) -> None:
         assert score(harm, null=10.0, best=2.0) == share
 
-    def test_where_nothing_could_be_avoided_nothing_is_said(self) -> None:
-        assert score(5.0, null=2.0, best=2.0) is None
+    def test_where_nothing_could_be_avoided_every_minute_of_harm_costs_all_points(self) -> None:
+        assert score(2.0, null=2.0, best=2.0) == 100.0
+        assert score(2.25, null=2.0, best=2.0) == 75.0
+        assert score(5.0, null=2.0, best=2.0) == -200.0
 
 
 class TestPercentile:

@@ -239,7 +239,7 @@ class TestScale:
         assert score(10.0, null=10.0, best=2.0) == 0.0
         assert score(2.0, null=10.0, best=2.0) == 100.0
         assert score(14.0, null=10.0, best=2.0) == -50.0
-        assert score(1.0, null=0.5, best=0.5) is None
+        assert score(0.75, null=0.5, best=0.5) == 75.0
 
 
 def test_one_replica_of_each_is_lost_with_a_machine() -> None:

@@ -1,0 +1,292 @@
+"""What `healing.py` asks of one run: who acted on which course, and what came of it.
+
+The two ends of the scale cost most, for the clairvoyant operator tries dozens of runs. They are a
+function of the course and of the simulator alone, so they are kept in a file under the digest of
+both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import mendel
+import msgspec
+from mendel.core.levels import LEVELS
+from mendel.runtime.config import Config, DefaultsConfig, Loaded, load
+from mendel.runtime.replay import builder
+from mendel.scenarios.replay import Outcome, replay
+from mendel.scenarios.scoring import AVOIDABLE_LEAST, Measures
+from mendel.scenarios.simulator import (
+    SPLITS,
+    Course,
+    Group,
+    SimulatedWorld,
+    Simulation,
+    name_of,
+    nobody,
+    oracle,
+    play,
+    score,
+)
+from mendel.scenarios.staging import announced_in, broken_in
+from msgspec import Struct
+
+NOBODY, ORACLE = "nobody", "oracle"
+POLICIES = (NOBODY, *LEVELS, ORACLE)
+
+# A run is worse than nobody when it cost three seconds of a full outage more; telling a person
+# about what nobody could cure costs less than that.
+WORSE = 0.05
+
+
+class Task(Struct, frozen=True, kw_only=True):
+    """One run to judge.
+
+    Attributes:
+        split, shape, seed, group, until_s: which course; see `mendel.scenarios.simulator.Split`.
+        policy: who acts: a name, or the path of a configuration.
+        watch: what mendel has probes for.
+    """
+
+    split: str
+    shape: str
+    seed: int
+    group: Group
+    until_s: float
+    policy: str
+    watch: tuple[str, ...] = ("components",)
+
+    @property
+    def course(self) -> Course:
+        return SPLITS[self.split].course(self.shape, self.seed, self.group, until_s=self.until_s)
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """What came of one run.
+
+    Attributes:
+        group, shape, seed, policy: of the task.
+        harm: error-minutes with the price of every action.
+        actions: how many treatments were run.
+        unneeded: of what was not broken.
+        incidents, false_alarms, broken, detected, healed, escalated: as in `Measures`.
+        detection_s, recovery_s: medians of the run; ``None`` where there is nothing.
+    """
+
+    group: str
+    shape: str
+    seed: int
+    policy: str
+    harm: float
+    actions: int = 0
+    unneeded: int = 0
+    incidents: int = 0
+    false_alarms: int = 0
+    broken: int = 0
+    detected: int = 0
+    healed: int = 0
+    escalated: int = 0
+    detection_s: float | None = None
+    recovery_s: float | None = None
+
+
+class Ends(Struct, frozen=True):
+    """Nobody acting and the clairvoyant operator, on one course."""
+
+    null: float
+    best: float
+
+
+def judge(task: Task) -> Verdict:
+    """Run one task."""
+    course = task.course
+    if task.policy == NOBODY:
+        return _seen(task, course, play(course))
+    if task.policy == ORACLE:
+        return _seen(task, course, play(course, oracle(course).orders))
+    outcome = heal(course, task.policy, task.watch)
+    assert outcome.harm is not None
+    return _verdict(task, outcome.harm, outcome.measures)
+
+
+def heal(course: Course, policy: str, watch: Sequence[str]) -> Outcome:
+    """A course that mendel heals, at a level or by a configuration."""
+    world = SimulatedWorld(course, watch=watch)  # type: ignore[arg-type]
+    build = builder(config_of(policy), course.seed, pauses=announced_in(course))
+    return replay(world, build, course.until_s, course.seed, broken=broken_in(course))
+
+
+def config_of(policy: str) -> Config | Loaded:
+    """The configuration that a level or a file stands for."""
+    if policy in LEVELS:
+        return Config(defaults=DefaultsConfig(level=policy))  # type: ignore[arg-type]
+    return load(policy)
+
+
+def ends_of(task: Task) -> tuple[str, Ends]:
+    """The two ends of a task's scale, and the key that they are kept under."""
+    course = task.course
+    return key_of(course), Ends(nobody(course).harm, oracle(course).harm)
+
+
+def key_of(course: Course) -> str:
+    """A digest of the course and of the simulator that plays it."""
+    digest = hashlib.sha256(_simulator())
+    digest.update(msgspec.json.encode(course))
+    return digest.hexdigest()[:32]
+
+
+def _simulator() -> bytes:
+    """The sources that decide what a course comes to."""
+    if not _SOURCES:
+        root = Path(mendel.__file__).parent / "scenarios"
+        files = [*sorted((root / "simulator").glob("*.py")), root / "catalogue.py"]
+        _SOURCES.append(b"".join(path.read_bytes() for path in files))
+    return _SOURCES[0]
+
+
+_SOURCES: list[bytes] = []
+
+
+class Cache:
+    """The two ends of courses that were played before, in a file.
+
+    Args:
+        path: of the file, one line per course.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, Ends] = {}
+        if path.exists():
+            for line in path.read_text().splitlines():
+                key, null, best = json.loads(line)
+                self._known[key] = Ends(null, best)
+
+    def get(self, course: Course) -> Ends | None:
+        return self._known.get(key_of(course))
+
+    def put(self, key: str, ends: Ends) -> None:
+        self._known[key] = ends
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a") as file:
+            file.write(json.dumps([key, ends.null, ends.best]) + "\n")
+
+
+def _seen(task: Task, course: Course, simulation: Simulation) -> Verdict:
+    """Who acts without agents opens no incidents; what was done is in the simulation's log."""
+    broken = broken_in(course)
+    unneeded = [
+        name
+        for at_s, name, target in simulation.ran
+        if not any(each.covers(target, at_s) for each in broken)
+    ]
+    return Verdict(
+        group=name_of(task.group),
+        shape=task.shape,
+        seed=task.seed,
+        policy=task.policy,
+        harm=simulation.harm(),
+        actions=len(simulation.ran),
+        unneeded=len(unneeded),
+        broken=len(broken),
+    )
+
+
+def _verdict(task: Task, harm: float, measures: Measures) -> Verdict:
+    return Verdict(
+        group=name_of(task.group),
+        shape=task.shape,
+        seed=task.seed,
+        policy=task.policy,
+        harm=harm,
+        actions=measures.actions,
+        unneeded=measures.unneeded or 0,
+        incidents=measures.incidents,
+        false_alarms=measures.false_alarms or 0,
+        broken=measures.broken or 0,
+        detected=measures.detected or 0,
+        healed=measures.healed or 0,
+        escalated=measures.escalated,
+        detection_s=measures.detection.median_s if measures.detection else None,
+        recovery_s=measures.recovery.median_s if measures.recovery else None,
+    )
+
+
+# --- together -------------------------------------------------------------------------------------
+
+
+class Judged(Struct, frozen=True, kw_only=True):
+    """Runs of one policy, judged together.
+
+    Attributes:
+        runs: how many.
+        score: share of the avoidable harm that was avoided, in percent, by the means of all runs:
+            who saves ten minutes here may waste one there.
+        avoidable: whether there was harm that somebody could have avoided.
+        worse: share of the runs that were worse than nobody acting.
+        actions, unneeded, false_alarms: per run.
+        detected, healed: share of the faults.
+        detection_s, recovery_s: medians over the runs.
+    """
+
+    runs: int
+    score: float
+    avoidable: bool
+    worse: float
+    actions: float
+    unneeded: float
+    false_alarms: float
+    detected: float | None
+    healed: float | None
+    detection_s: float | None
+    recovery_s: float | None
+
+
+def together(verdicts: Sequence[Verdict], ends: Sequence[Ends]) -> Judged:
+    """Judge runs together.
+
+    Args:
+        verdicts: of one policy; at least one.
+        ends: of the scale, for each of them.
+    """
+    runs = len(verdicts)
+    broken = sum(each.broken for each in verdicts)
+    null = math.fsum(each.null for each in ends) / runs
+    best = math.fsum(each.best for each in ends) / runs
+    return Judged(
+        runs=runs,
+        score=score(math.fsum(each.harm for each in verdicts) / runs, null, best),
+        avoidable=null - best > AVOIDABLE_LEAST,
+        worse=sum(is_worse(v, e) for v, e in zip(verdicts, ends, strict=True)) / runs,
+        actions=sum(each.actions for each in verdicts) / runs,
+        unneeded=sum(each.unneeded for each in verdicts) / runs,
+        false_alarms=sum(each.false_alarms for each in verdicts) / runs,
+        detected=sum(each.detected for each in verdicts) / broken if broken else None,
+        healed=sum(each.healed for each in verdicts) / broken if broken else None,
+        detection_s=_median([each.detection_s for each in verdicts]),
+        recovery_s=_median([each.recovery_s for each in verdicts]),
+    )
+
+
+def is_worse(verdict: Verdict, ends: Ends) -> bool:
+    """Whether nobody acting would have been better."""
+    return verdict.harm > ends.null + WORSE
+
+
+def by_group(verdicts: Sequence[Verdict], ends: Sequence[Ends]) -> Mapping[str, Judged]:
+    """The runs of one policy, judged group by group, in the order in which they came."""
+    pairs = list(zip(verdicts, ends, strict=True))
+    return {
+        name: together(*zip(*[pair for pair in pairs if pair[0].group == name], strict=True))
+        for name in dict.fromkeys(each.group for each in verdicts)
+    }
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = sorted(each for each in values if each is not None)
+    return known[(len(known) - 1) // 2] if known else None
