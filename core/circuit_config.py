@@ -61,8 +61,12 @@ class CircuitConfig(Settings, frozen=True, kw_only=True):
     slow_call_s: Annotated[float, Meta(gt=0)] | None = None
     window_calls: Annotated[int, Meta(ge=1, le=100_000), Gene(low=5, high=200, scale="log")] = 20
     window_s: Annotated[float, Meta(gt=0)] | None = None
-    minimum_calls: Annotated[int, Meta(ge=1), Gene(low=3, high=50, scale="log")] = 10
-    open_s: Annotated[float, Meta(gt=0), Gene(low=0.5, high=60, scale="log", unit="s")] = 5.0
+    minimum_calls: Annotated[
+        int, Meta(ge=1), Gene(low=3, high=50, scale="log", at_most="window_calls")
+    ] = 10
+    open_s: Annotated[
+        float, Meta(gt=0), Gene(low=0.5, high=60, scale="log", unit="s", at_most="open_s_max")
+    ] = 5.0
     open_factor: Annotated[float, Meta(ge=1, le=10), Gene(low=1, high=4)] = 2.0
     open_s_max: Annotated[float, Meta(gt=0)] = 60.0
     open_jitter: Annotated[float, Meta(ge=0, lt=1)] = 0.1

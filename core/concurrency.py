@@ -47,7 +47,11 @@ class AdaptiveLimitConfig(Settings, frozen=True, kw_only=True):
         probe_limit: fraction of the limit that is left during a probe.
     """
 
-    initial: Annotated[int, Meta(ge=1), Gene(low=5, high=100, scale="log")] = 20
+    initial: Annotated[
+        int,
+        Meta(ge=1),
+        Gene(low=5, high=100, scale="log", at_least="minimum", at_most="maximum"),
+    ] = 20
     minimum: Annotated[int, Meta(ge=1)] = 1
     maximum: Annotated[int, Meta(ge=1)] = 1000
     headroom: Annotated[float, Meta(gt=0), Gene(low=0.1, high=3, scale="log")] = 0.5

@@ -43,7 +43,7 @@ class Threshold(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     above: float | None = None
     below: float | None = None
-    samples: Annotated[int, Meta(ge=1, le=60), Gene(low=1, high=10)] = 3
+    samples: Annotated[int, Meta(ge=1, le=60), Gene(low=1, high=10, at_most="of")] = 3
     of: Annotated[int, Meta(ge=1, le=60), Gene(low=1, high=20)] = 5
     clear: Annotated[int, Meta(ge=1, le=60), Gene(low=1, high=10)] = 3
     margin: Annotated[float, Meta(ge=0, lt=1), Gene(low=0.0, high=0.5)] = 0.05

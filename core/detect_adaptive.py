@@ -72,7 +72,7 @@ class AdaptiveDetection(Struct, frozen=True, kw_only=True, forbid_unknown_fields
     low: float | None = None
     high: float | None = None
     floor: Annotated[float, Meta(ge=0)] = 0.0
-    samples: Annotated[int, Meta(ge=1, le=60), Gene(low=1, high=10)] = 2
+    samples: Annotated[int, Meta(ge=1, le=60), Gene(low=1, high=10, at_most="of")] = 2
     of: Annotated[int, Meta(ge=1, le=60), Gene(low=1, high=20)] = 3
     clear: Annotated[int, Meta(ge=1, le=60), Gene(low=1, high=10)] = 3
     relearn_s: Annotated[float, Meta(gt=0), Gene(low=120, high=7200, scale="log", unit="s")] = 900.0

@@ -44,7 +44,7 @@ class PlaybookConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         relapse_s: an incident this soon after the last one of the same target is a relapse.
     """
 
-    plan: tuple[str, ...] = ()
+    plan: Annotated[tuple[str, ...], Gene()] = ()
     attempts: Annotated[int, Meta(ge=1, le=100), Gene(low=1, high=5)] = 2
     backoff_s: Annotated[float, Meta(ge=0), Gene(low=0.1, high=30, scale="log", unit="s")] = 1.0
     backoff_s_max: Annotated[float, Meta(ge=0)] = 60.0

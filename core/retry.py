@@ -26,7 +26,9 @@ class RetryConfig(Settings, frozen=True, kw_only=True):
     """
 
     attempts: Annotated[int, Meta(ge=1, le=20), Gene(low=1, high=6)] = 3
-    backoff_s: Annotated[float, Meta(gt=0), Gene(low=0.01, high=5, scale="log", unit="s")] = 0.1
+    backoff_s: Annotated[
+        float, Meta(gt=0), Gene(low=0.01, high=5, scale="log", unit="s", at_most="backoff_s_max")
+    ] = 0.1
     backoff_factor: Annotated[float, Meta(ge=1), Gene(low=1, high=4)] = 2.0
     backoff_s_max: Annotated[float, Meta(gt=0)] = 10.0
     budget: Annotated[float, Meta(ge=0, le=10), Gene(low=0.02, high=1, scale="log")] = 0.2

@@ -9,6 +9,7 @@ from mendel.core.gene import Gene
 from mendel.core.playbook import PlaybookConfig
 from mendel.core.triage import TriageConfig
 from mendel.core.verify import VerifyConfig
+from mendel.errors import ConfigError
 
 # What a config needs beside the gene in question to be valid at all.
 CONFIGS: dict[type[msgspec.Struct], dict[str, Any]] = {
@@ -24,7 +25,7 @@ def genes() -> Iterator[tuple[type[msgspec.Struct], str, Gene]]:
     for config in CONFIGS:
         for name, hint in get_type_hints(config, include_extras=True).items():
             for gene in getattr(hint, "__metadata__", ()):
-                if isinstance(gene, Gene):
+                if isinstance(gene, Gene) and gene.low is not None:
                     yield config, name, gene
 
 
@@ -32,6 +33,8 @@ def genes() -> Iterator[tuple[type[msgspec.Struct], str, Gene]]:
 def test_evolution_looks_only_where_a_value_can_be(
     config: type[msgspec.Struct], name: str, gene: Gene
 ) -> None:
+    assert gene.low is not None
+    assert gene.high is not None
     assert gene.low < gene.high
     assert gene.scale == "linear" or gene.low > 0, "a logarithm needs a positive range"
     assert (gene.unit == "s") is name.endswith("_s")
@@ -54,4 +57,22 @@ def test_the_default_is_one_that_evolution_could_find(
 ) -> None:
     default = getattr(config(**CONFIGS[config]), name)
 
+    assert gene.low is not None
+    assert gene.high is not None
     assert name in CONFIGS[config] or gene.low <= default <= gene.high
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"low": 1.0}, "needs both `low` and `high`"),
+        ({"high": 1.0}, "needs both `low` and `high`"),
+        ({"scale": "log"}, "needs both `low` and `high`"),
+        ({"low": 2.0, "high": 1.0}, "low=2, high=1 has no range"),
+        ({"low": 1.0, "high": 1.0}, "low=1, high=1 has no range"),
+        ({"low": 0.0, "high": 1.0, "scale": "log"}, "low=0 cannot be on a log scale"),
+    ],
+)
+def test_a_gene_that_looks_nowhere_is_refused(settings: dict[str, Any], reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        Gene(**settings)

@@ -1,0 +1,1 @@
+"""Breeds configurations out of the incidents that were seen."""
