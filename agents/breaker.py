@@ -8,20 +8,17 @@ taken up by the next. A release that fails is tried again: nobody else would eve
 
 from __future__ import annotations
 
-import logging
 from typing import Annotated
 
 from msgspec import Meta
 
-from ..bus.messages import IsolateTarget, ReleaseTarget, RunAction
+from ..bus.messages import IsolateTarget, ReleaseTarget
 from ..core.effects import CancelTimer, StartTimer
 from .agent import Agent, AgentConfig, on
-from .execution import Execution
+from .isolation import Isolation, Isolator, Wish
 from .ports import World
-from .switchboard import Isolation, Switchboard, Wish
+from .switchboard import Switchboard
 from .timers import Timer
-
-_log = logging.getLogger(__name__)
 
 
 class BreakerConfig(AgentConfig, frozen=True, kw_only=True):
@@ -78,7 +75,7 @@ class Breaker(Agent[BreakerConfig]):
 
     async def _want(self, wish: Wish) -> None:
         isolation = self._board.isolations.setdefault(wish.target, Isolation(wish))
-        isolation.wish, isolation.failures = wish, 0
+        isolation.want(wish)
         await self.perform([CancelTimer("retry", wish.target)])
         self._work_on(wish.target)
 
@@ -89,56 +86,16 @@ class Breaker(Agent[BreakerConfig]):
 
     async def _work(self, target: str) -> None:
         isolation = self._board.isolations[target]
+        isolator = Isolator(self._world, self._board.run, self.config.release_tries)
         try:
-            while isolation.wish is not isolation.done:
-                if isolation.execution is None:
-                    isolation.doing = isolation.wish
-                    isolation.execution = self._begin(isolation.wish, isolation)
-                if not await self._carry_out(isolation):
-                    await self._try_later(isolation)
-                    return
+            if not await isolator.work(isolation, self.journal, self.publish, self._clock):
+                await self._try_later(isolation)
         finally:
             self._busy.discard(target)
 
-    def _begin(self, wish: Wish, isolation: Isolation) -> Execution | None:
-        name = "isolate" if isinstance(wish, IsolateTarget) else "release"
-        action = self._world.actions(wish.target).get(name)
-        if action is None:
-            return None
-        isolation.count += 1
-        command = RunAction(
-            target=wish.target,
-            intent=f"{wish.incident}.{name}.{self._board.run}.{isolation.count}",
-            incident=wish.incident,
-            action=name,
-            attempt=isolation.failures + 1,
-            timeout_s=action.timeout_s,
-        )
-        return Execution(command, action)
-
-    async def _carry_out(self, isolation: Isolation) -> bool:
-        """Carry out what was begun; False when that has to be tried again some time later."""
-        wish, execution = isolation.doing, isolation.execution
-        if execution is None:
-            isolation.done = wish
-            return True
-        finished = await execution.go_on(self.journal, self.publish, self._clock)
-        isolation.execution = None
-        if execution.interrupted and finished.outcome == "failed":
-            return True  # It did not take place, so it is still to be done, unless wished no more.
-        keeps_out = isinstance(wish, ReleaseTarget) and finished.outcome != "succeeded"
-        if keeps_out and wish is isolation.wish:
-            isolation.failures += 1
-            if isolation.failures < self.config.release_tries:
-                return False
-            _log.error("%s stays isolated: release %s", wish.target, finished.detail)
-        isolation.done = wish
-        return True
-
     async def _try_later(self, isolation: Isolation) -> None:
-        wait_s = self.config.retry_s * 2.0 ** (isolation.failures - 1)
-        timer = StartTimer("retry", isolation.wish.target, self.now_s + wait_s)
-        await self.perform([timer])
+        due_s = self.now_s + isolation.wait_s(self.config.retry_s)
+        await self.perform([StartTimer("retry", isolation.wish.target, due_s)])
 
     def _clock(self) -> float:
         return self.now_s

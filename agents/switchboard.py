@@ -10,42 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
-from ..bus.messages import CircuitChanged, IsolateTarget, ReleaseTarget
+from ..bus.messages import CircuitChanged
 from ..core.circuit import CircuitRecord
 from ..errors import ConfigError
-from .execution import Execution
 from .guards.events import listen
 from .guards.guard import Guard, GuardConfig
 from .guards.registry import guard as make_guard
 from .guards.registry import guards, on_made
-
-Wish = IsolateTarget | ReleaseTarget
-
-
-class Isolation:
-    """What is wished and what is done for one target.
-
-    Args:
-        wish: the first command.
-
-    Attributes:
-        wish: the newest command.
-        doing: the command that is being carried out, or was last.
-        done: the command that was carried out last, or ``None``.
-        execution: the action under way for it, if any.
-        count: how many actions were run for it, part of their intents' names.
-        failures: how often the present wish has failed.
-    """
-
-    __slots__ = ("count", "doing", "done", "execution", "failures", "wish")
-
-    def __init__(self, wish: Wish) -> None:
-        self.wish = wish
-        self.doing = wish
-        self.done: Wish | None = None
-        self.execution: Execution | None = None
-        self.count = 0
-        self.failures = 0
+from .isolation import Isolation
 
 
 class Switchboard:

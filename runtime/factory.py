@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from ..agents.ledger import Ledger
 from ..agents.ports import Action, Journal, Probe, World
-from ..agents.recovery import Ledger
 from ..agents.switchboard import Switchboard
 from ..core.casebook import Casebook
 from ..core.playbook import plan_of
