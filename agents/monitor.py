@@ -6,14 +6,9 @@ Healthy samples end here: only changes cross a mailbox. When to look and what it
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import math
-from collections import deque
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from typing import Annotated
 
-import anyio
 from msgspec import Meta
 
 from ..bus.messages import (
@@ -30,11 +25,10 @@ from ..core.effects import Effect, StartTimer
 from ..core.rounds import Chart, Look, Rounds
 from ..core.watch import CALLS
 from .agent import Agent, AgentConfig, on
+from .eyes import Eyes
 from .guards.feed import CallFeed
 from .ports import Probe, Sample, World
 from .timers import Timer
-
-_log = logging.getLogger(__name__)
 
 
 class MonitorConfig(AgentConfig, frozen=True, kw_only=True):
@@ -67,86 +61,28 @@ class Monitor(Agent[MonitorConfig]):
         super().__init__(config)
         self._world = world
         self._rounds: Rounds[Probe] = Rounds(charts)
-        self._waiting: deque[Look[Probe]] = deque()
-        self._under_way = 0
+        self._eyes = Eyes(
+            self._rounds, config.concurrent_looks, config.tick_s, self._take, self.spawn
+        )
         self._calls = CallFeed()
-        self._wake: asyncio.Future[None] | None = None
-        self._wake_s = -math.inf
 
     async def on_start(self) -> None:
         """Begin to look."""
         self._rounds.begin(self._world.probes, self.now_s)
-        self.spawn(self._look_around(), name="look around")
+        self.spawn(self._eyes.look_around(), name="look around")
         await self._sweep_later()
 
-    # --- looking ------------------------------------------------------------------------------
+    def on_reconfigured(self, old: MonitorConfig) -> None:
+        """Look at another pace from the next tick on."""
+        self._eyes.concurrent = self.config.concurrent_looks
+        self._eyes.tick_s = self.config.tick_s
 
-    async def _look_around(self) -> None:
-        while True:
-            limit_s = self.now_s + self.config.tick_s
-            while (look := self._rounds.due(limit_s)) is not None:
-                await self._begin(look)
-            await self._sleep()
-
-    async def _sleep(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._wake = loop.create_future()
-        self._wake_s = self._rounds.next_s
-        timer = loop.call_at(self._wake_s, self._rouse) if self._wake_s < math.inf else None
-        try:
-            await self._wake
-        finally:
-            self._wake_s = -math.inf
-            if timer is not None:
-                timer.cancel()
-
-    def _rouse(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
-
-    async def _begin(self, look: Look[Probe]) -> None:
-        if self._under_way >= self.config.concurrent_looks:
-            self._waiting.append(look)
-        else:
-            await self._read(look)
-
-    async def _read(self, look: Look[Probe]) -> None:
-        try:
-            found = look.probe.read()
-        except Exception as error:  # noqa: BLE001  A probe may be anybody's.
-            await self._no_data(look, error)
-            return
-        if isinstance(found, Sample):
-            await self._take(look, found)
-        else:
-            self._under_way += 1
-            self.spawn(self._finish(look, found), name=f"look at {look.probe.target}")
-
-    async def _finish(self, look: Look[Probe], found: Awaitable[Sample]) -> None:
-        sample: Sample | None = None
-        problem: Exception | None = None
-        try:
-            # The probe ends itself in time; this is for one that does not keep its word.
-            with anyio.move_on_after(2 * look.probe.timeout_s + 1.0):
-                sample = await found
-        except Exception as error:  # noqa: BLE001  A probe may be anybody's.
-            problem = error
-        finally:
-            self._under_way -= 1
+    async def _take(self, look: Look[Probe], sample: Sample | None) -> None:
+        now_s = self.now_s
         if sample is None:
-            await self._no_data(look, problem or TimeoutError("it did not end in time"))
-        else:
-            await self._take(look, sample)
-        # A probe that answers at once leaves its place to the next.
-        while self._waiting and self._under_way < self.config.concurrent_looks:
-            await self._read(self._waiting.popleft())
-
-    async def _no_data(self, look: Look[Probe], error: Exception) -> None:
-        _log.debug("no data from probe %s of %s: %s", look.probe.name, look.probe.target, error)
-        await self._tell(self._rounds.on_no_data(look, self.now_s))
-
-    async def _take(self, look: Look[Probe], sample: Sample) -> None:
-        now_s, metrics, detail = self.now_s, sample.metrics, sample.detail
+            await self._tell(self._rounds.on_no_data(look, now_s))
+            return
+        metrics, detail = sample.metrics, sample.detail
         target, probe = look.probe.target, look.probe.name
         await self.publish(
             Reading(target=target, metrics=metrics, taken_s=now_s, detail=detail, probe=probe)
@@ -190,5 +126,4 @@ class Monitor(Agent[MonitorConfig]):
         # As a whole: what a chart has concluded is concluded once, and not again in another life.
         if effects:
             await self.perform(effects)
-        if self._rounds.next_s < self._wake_s:
-            self._rouse()
+        self._eyes.heed()
