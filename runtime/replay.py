@@ -55,17 +55,17 @@ def replay(
     Example:
         ``mendel.replay(MyWorld(), "mendel.toml", until_s=3600.0, seed=7).measures.recovery``
     """
-    build = builder(config, seed)
     if not isinstance(world, RecordedWorld):
-        return replaying.replay(world, build, until_s, seed, broken=broken)
+        return replaying.replay(world, builder(config, seed), until_s, seed, broken=broken)
     contents = world.contents
     return replaying.replay(
         world,
-        build,
+        builder(config, seed, run=contents.run),
         until_s,
         seed,
         start_s=contents.start_s,
         broken=contents.broken if broken is None else broken,
+        inputs=contents.inputs,
         notes=contents.notes,
     )
 
@@ -76,6 +76,7 @@ def builder(
     *,
     pauses: Sequence[Pause] = (),
     level: Level | None = None,
+    run: int = 1,
 ) -> Callable[[World], System]:
     """What makes a system for a world, as `mendel.scenarios.replay` wants it.
 
@@ -84,6 +85,7 @@ def builder(
         seed: of everything random.
         pauses: announced maintenance, in virtual time.
         level: of every component, whatever the configuration says; ``None`` leaves that to it.
+        run: number of the run, first part of the names of incidents.
 
     Raises:
         ConfigError: the configuration is invalid.
@@ -104,7 +106,7 @@ def builder(
 
     def build(world: World) -> System:
         fitting = _row_by_row(seeded) if isinstance(world, RecordedWorld) else seeded
-        return System(fitting, world, MemoryJournal(), plugins=plugins, pauses=pauses)
+        return System(fitting, world, MemoryJournal(), run=run, plugins=plugins, pauses=pauses)
 
     return build
 

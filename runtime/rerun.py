@@ -14,7 +14,7 @@ from ..scenarios import replay as replaying
 from ..scenarios.demands import broken_demands
 from ..scenarios.format import Scenario
 from ..scenarios.recorded import RecordedWorld
-from ..scenarios.replay import Decision, Difference, Outcome, first_difference
+from ..scenarios.replay import Decision, Difference, Outcome, drift_s, first_difference
 from ..scenarios.shipped import find_scenario, shipped
 from .config import Loaded
 from .pauses import announced
@@ -63,6 +63,7 @@ class Rerun(Struct, frozen=True, kw_only=True):
         compared_with: what the decisions are compared with: ``recorded``, or the name of the first
             setup; empty when there is nothing to compare with.
         difference: where they part; ``None`` when they do not.
+        drift_s: the longest time between two decisions that are alike.
         broken_demands: what a scenario demands and was not kept, in words.
     """
 
@@ -74,6 +75,7 @@ class Rerun(Struct, frozen=True, kw_only=True):
     score: float | None = None
     compared_with: str = ""
     difference: Difference | None = None
+    drift_s: float = 0.0
     broken_demands: tuple[str, ...] = ()
 
 
@@ -131,7 +133,8 @@ def _rerun(file: Path, setup: Setup, outcome: Outcome) -> Rerun:
 
 def _compared(this: Rerun, name: str, decisions: Sequence[Decision]) -> Rerun:
     difference = first_difference(this.outcome.decisions, decisions)
-    return structs.replace(this, compared_with=name, difference=difference)
+    late_s = drift_s(this.outcome.decisions, decisions)
+    return structs.replace(this, compared_with=name, difference=difference, drift_s=late_s)
 
 
 # --- recordings -----------------------------------------------------------------------------------
@@ -139,7 +142,6 @@ def _compared(this: Rerun, name: str, decisions: Sequence[Decision]) -> Rerun:
 
 def _projector(file: Path, order: Order) -> Callable[[Setup], Rerun]:
     """What shows a recording to one setup after the other."""
-    seed = order.seed or 0
 
     def project(setup: Setup) -> Rerun:
         config = setup.config
@@ -148,14 +150,16 @@ def _projector(file: Path, order: Order) -> Callable[[Setup], Rerun]:
         contents = world.contents
         if not world.probes:
             raise ConfigError(f"{file}: no row of any probe is in it; there is nothing to replay")
+        seed = contents.seed if order.seed is None else order.seed
         pauses = _windows(config, contents.start_s, contents.start_utc)
         outcome = replaying.replay(
             world,
-            builder(config, seed, pauses=pauses, level=setup.level),
+            builder(config, seed, pauses=pauses, level=setup.level, run=contents.run),
             order.until_s or contents.last_s - contents.start_s + _AFTER_LAST_S,
             seed,
             start_s=contents.start_s,
             broken=contents.broken,
+            inputs=contents.inputs,
             notes=contents.notes,
         )
         this = _rerun(file, setup, outcome)

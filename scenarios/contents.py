@@ -8,18 +8,29 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from ..bus.messages import ActionFinished
+from ..bus.messages import (
+    ActionFinished,
+    ApprovalGiven,
+    IncidentOpened,
+    Message,
+    PauseTarget,
+    Reconfigure,
+    ResumeTarget,
+)
 from ..core.topology import Component
 from ..core.watch import CALLS
 from ..errors import MessageError
 from .recording import Event, Fault, Label, Recording, Row
-from .replay import DECISIONS, DECISIONS_MAX, Decision
+from .replay import DECISIONS, DECISIONS_MAX, Decision, Input
 from .scoring import Broken
 
 JUDGED_ON = (
     "a recording shows what happened then: judged on detection and decisions only, for actions "
     "change nothing in it"
 )
+
+# What people and other programs say to a healer while it runs; all else it finds out or decides.
+INPUTS: tuple[type[Message], ...] = (PauseTarget, ResumeTarget, ApprovalGiven, Reconfigure)
 
 Lane = tuple[str, str]
 """A target and the name of one of its probes."""
@@ -30,12 +41,23 @@ _TRUTHS_MAX = 10_000
 
 
 class Done(Struct, frozen=True):
-    """How an action went in the recording."""
+    """How an action went in the recording.
+
+    Attributes:
+        outcome: how it ended, as in `ActionFinished`.
+        detail: what was said of it.
+        duration_s: how long it took.
+        settle_s: how long after its end its effect was to show.
+        begun_s: when it began, on the clock of the recording.
+        told_s: when its end was told; a live system writes it to disk before.
+    """
 
     outcome: str
     detail: str
     duration_s: float
     settle_s: float
+    begun_s: float
+    told_s: float
 
 
 class Contents(Struct, frozen=True, kw_only=True):
@@ -46,6 +68,9 @@ class Contents(Struct, frozen=True, kw_only=True):
         every_s: usual time between two rows, by target and probe.
         done: how actions went, by target and name, in order.
         decisions: that were taken then.
+        inputs: what was said to the healer from outside: pauses, approvals, new settings.
+        seed: of everything random in that run.
+        run: number of that run, first part of the names of its incidents.
         broken: faults and labels in it; ``None`` when it has neither, for then nobody knows.
         start_s: time of its beginning, on its clock.
         start_utc: wall time of that moment, in seconds since the epoch.
@@ -59,6 +84,9 @@ class Contents(Struct, frozen=True, kw_only=True):
     every_s: dict[Lane, float]
     done: dict[tuple[str, str], tuple[Done, ...]]
     decisions: tuple[Decision, ...]
+    inputs: tuple[Input, ...]
+    seed: int
+    run: int
     broken: tuple[Broken, ...] | None
     start_s: float
     start_utc: float
@@ -103,6 +131,9 @@ def survey(recording: Recording) -> Contents:
         every_s={lane: _usual(times_s) for lane, times_s in tally.lanes.items()},
         done={key: tuple(each) for key, each in tally.done.items()},
         decisions=tuple(tally.decisions),
+        inputs=tuple(tally.inputs),
+        seed=header.seed,
+        run=tally.run,
         broken=tuple(tally.broken) if tally.knows_truth else None,
         start_s=header.start_s,
         start_utc=header.start_utc,
@@ -118,12 +149,14 @@ class _Survey:
         self.lanes: dict[Lane, list[float]] = {}
         self.done: dict[tuple[str, str], list[Done]] = {}
         self.decisions: list[Decision] = []
+        self.inputs: list[Input] = []
+        self.run = 1
         self.broken: list[Broken] = []
         self.knows_truth = False
         self.last_s = 0.0
         self.skipped = 0
         self.left_out = 0
-        self._names = {kind.__name__ for kind in DECISIONS}
+        self._names = {kind.__name__ for kind in (*DECISIONS, *INPUTS)}
 
     def add_row(self, row: Row) -> None:
         times_s = self.lanes.setdefault((row.target, row.probe), [])
@@ -134,7 +167,7 @@ class _Survey:
     def add_event(self, event: Event) -> None:
         if event.kind not in self._names:
             return
-        if len(self.decisions) >= DECISIONS_MAX:
+        if len(self.decisions) + len(self.inputs) >= DECISIONS_MAX:
             self.left_out += 1
             return
         try:
@@ -142,9 +175,21 @@ class _Survey:
         except MessageError:  # Written by a version that knew it otherwise.
             self.left_out += 1
             return
+        if isinstance(message, INPUTS):
+            self.inputs.append(Input(event.at_s, message))
+            return
         self.decisions.append(Decision(event.at_s, event.kind, message))
-        if isinstance(message, ActionFinished):
-            done = Done(message.outcome, message.detail, message.duration_s, message.settle_s)
+        if isinstance(message, IncidentOpened):
+            self.run = _run_of(message.incident)
+        elif isinstance(message, ActionFinished):
+            done = Done(
+                message.outcome,
+                message.detail,
+                message.duration_s,
+                message.settle_s,
+                message.finished_s - message.duration_s,
+                event.at_s,
+            )
             self.done.setdefault((message.target, message.action), []).append(done)
 
     def add_truth(self, record: Fault | Label) -> None:
@@ -157,6 +202,12 @@ class _Survey:
         self.broken.append(
             Broken(target=record.target, kind=kind, at_s=record.at_s, until_s=until_s)
         )
+
+
+def _run_of(incident: str) -> int:
+    """The number of the run that an incident is named after (``3-1``)."""
+    number = incident.partition("-")[0]
+    return int(number) if number.isdecimal() else 1
 
 
 def _usual(times_s: Sequence[float]) -> float:

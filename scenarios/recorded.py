@@ -2,7 +2,8 @@
 
 What is done to it is written down and changes nothing: a recording cannot show what another action
 would have done. So it is judged on detection and decisions only, never on healing. An action that
-was run in the recording takes as long and ends as it did then; any other one succeeds at once.
+was run in the recording ends when and as it did then, or takes as long when it is ordered at
+another time; any other one succeeds at once.
 
 The file is read twice: once before the run, to know who is in it, and once along with the run,
 never further ahead than `AHEAD_S`; so its size does not matter.
@@ -14,17 +15,20 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import Any
 
 from ..agents.ports import Action, ActionResult, IntentStatus, Sample, World
+from ..bus.messages import ActionFinished
 from ..core.playbook import DEFAULT_PLANS
 from ..core.records import IntentRecord
 from ..core.topology import Component
 from ..core.treatment import ASIDE
 from ..errors import NoData
 from .contents import Done, Lane, is_of_calls, survey
-from .recording import Recording, Row
-from .virtual_time import settle
+from .recording import Event, Record, Recording, Row
+from .virtual_time import settle, until
 
 # Rows are looked for this far ahead of the present; rows that are further apart are as well found,
 # only that one look in vain is spent for each such time.
@@ -33,6 +37,13 @@ AHEAD_S = 60.0
 # Probes wake up this much before their row, so that no rounding can make them late for it.
 _EARLY_S = 1e-6
 _TIMEOUT_S = 1.0
+
+# An action that is ordered this close to the time at which it was then is the same one: a live
+# system waits for its disk before it acts, which a replay does not.
+_SAME_S = 1.0
+
+# Records of one moment that are looked at together; whoever has more has no order among them.
+_MOMENT_MAX = 10_000
 
 # Rows of one moment keep their order up to this many; foreign recordings have thousands of them.
 _TIES_MAX = 16
@@ -152,6 +163,8 @@ class RecordedProbe:
         if row is None or row.at_s > now_s + self.timeout_s:
             raise NoData(f"nothing of {self.target!r} is in the recording at {now_s:g} s")
         ties = self._rows.ties_of(self._lane)
+        if ties and row.at_s > now_s:
+            raise NoData(f"the next look at {self.target!r} may have been asked for")
         self._rows.take(self._lane)
         sample = Sample(row.metrics, row.detail)
         return sample if row.at_s <= now_s else _at(row.at_s, ties, sample)
@@ -190,12 +203,14 @@ class RecordedAction:
         return {}
 
     async def run(self, intent: IntentRecord) -> ActionResult:
-        """Take as long as it took then, and end as it ended."""
-        self._ordered.append((asyncio.get_running_loop().time(), self._target, self.name))
+        """End when and as it ended then; ordered at another time, take as long as it took."""
+        now_s = asyncio.get_running_loop().time()
+        self._ordered.append((now_s, self._target, self.name))
         if not self._done:
             return ActionResult(True, "in a recording: nothing was done")
         then = self._done.popleft()
-        await asyncio.sleep(then.duration_s)
+        is_same = abs(then.begun_s - now_s) <= _SAME_S
+        await until(then.told_s if is_same else now_s + then.duration_s)
         return ActionResult(then.outcome == "succeeded", then.detail)
 
     async def status(self, intent: IntentRecord) -> IntentStatus:
@@ -209,11 +224,10 @@ class _Rows:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = path
         self._recording: Recording | None = None
-        self._coming: Iterator[Row] = iter(())
+        self._coming: Iterator[tuple[Row, int]] = iter(())
         self._kept: dict[Lane, deque[tuple[Row, int]]] = {}
         self._begun: set[Lane] = set()
-        self._last: Row | None = None
-        self._ties = 0  # Rows before the last one that have its very time.
+        self._last: tuple[Row, int] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -241,16 +255,14 @@ class _Rows:
     def next_of(self, lane: Lane, now_s: float) -> Row | None:
         """The next row of a lane, unless it is too far ahead."""
         kept = self._kept.setdefault(lane, deque())
-        while not kept and self._last is not None and self._last.at_s <= now_s + AHEAD_S:
-            row = self._last
-            self._kept.setdefault((row.target, row.probe), deque()).append((row, self._ties))
+        while not kept and self._last is not None and self._last[0].at_s <= now_s + AHEAD_S:
+            row = self._last[0]
+            self._kept.setdefault((row.target, row.probe), deque()).append(self._last)
             self._last = next(self._coming, None)
-            is_tie = self._last is not None and self._last.at_s == row.at_s
-            self._ties = self._ties + 1 if is_tie else 0
         return kept[0][0] if kept else None
 
     def ties_of(self, lane: Lane) -> int:
-        """How many rows come before the next one of a lane at the very same time."""
+        """How much comes before the next row of a lane at the very same time."""
         return self._kept[lane][0][1]
 
     def take(self, lane: Lane) -> None:
@@ -259,19 +271,38 @@ class _Rows:
 
 async def _at(at_s: float, ties: int, sample: Sample) -> Sample:
     """Wait for a moment, exactly, and in it for what came of so many rows before."""
-    loop = asyncio.get_running_loop()
-    due = loop.create_future()
-    handle = loop.call_at(at_s, due.set_result, None)
-    try:
-        await due
-    finally:
-        handle.cancel()
+    await until(at_s)
     for _ in range(min(ties, _TIES_MAX)):
         await settle()
     return sample
 
 
-def _probed(recording: Recording) -> Iterator[Row]:
-    for record in recording:
-        if isinstance(record, Row) and not is_of_calls(record):
-            yield record
+def _probed(recording: Recording) -> Iterator[tuple[Row, int]]:
+    """The rows of probes, and how much came before each at the very same time."""
+    told = (each for each in recording if _is_probed(each) or _is_end(each))
+    for _, moment in groupby(told, key=attrgetter("at_s")):
+        while part := list(islice(moment, _MOMENT_MAX)):
+            yield from _with_ties(part)
+
+
+def _with_ties(moment: Sequence[Record]) -> Iterator[tuple[Row, int]]:
+    """Other rows count, and the end of an action for the last row of a probe only.
+
+    That is the one which may have been asked for because of it; an earlier one was due just then.
+    """
+    last = {(each.target, each.probe): each for each in moment if isinstance(each, Row)}
+    ended = rows = 0
+    for each in moment:
+        if isinstance(each, Row):
+            yield each, rows + (ended if last[each.target, each.probe] is each else 0)
+            rows += 1
+        else:
+            ended = 1
+
+
+def _is_probed(record: Record) -> bool:
+    return isinstance(record, Row) and not is_of_calls(record)
+
+
+def _is_end(record: Record) -> bool:
+    return isinstance(record, Event) and record.kind == ActionFinished.__name__

@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
-from itertools import zip_longest
+from itertools import takewhile, zip_longest
 from typing import Any, Protocol
 
 import msgspec
@@ -38,7 +38,7 @@ from ..bus.messages import (
 from ..bus.taps import Tap
 from ..errors import ConfigError
 from .scoring import Broken, Case, Measures, actions_per_target, cases, measure
-from .virtual_time import run
+from .virtual_time import run, until
 
 # What a healer decides; readings and the life of its agents are not its decisions.
 DECISIONS: tuple[type[Message], ...] = (
@@ -60,6 +60,18 @@ _GIST = ("target", "metric", "stage", "action", "attempt", "outcome")
 # A flapping estate of a thousand components decides this much in some hours; the log ends there,
 # and what it left out is counted.
 DECISIONS_MAX = 100_000
+
+
+class Input(Struct, frozen=True):
+    """Something that is said to a healer from outside while it runs.
+
+    Attributes:
+        at_s: when, virtual time.
+        message: what.
+    """
+
+    at_s: float
+    message: Message
 
 
 class Healer(Protocol):
@@ -140,6 +152,7 @@ def replay(
     *,
     start_s: float = 0.0,
     broken: Sequence[Broken] | None = None,
+    inputs: Sequence[Input] = (),
     notes: Sequence[str] = (),
 ) -> Outcome:
     """Run a world in virtual time and tell what was decided.
@@ -152,6 +165,7 @@ def replay(
         seed: that ``build`` has used; it is only told here.
         start_s: virtual time at which the healer begins.
         broken: what is known to be wrong and when; see `mendel.scenarios.scoring`.
+        inputs: what people and other programs say to the healer meanwhile, in order.
         notes: remarks to hand on.
 
     Raises:
@@ -163,7 +177,7 @@ def replay(
     if not until_s > 0.0:
         raise ConfigError(f"until_s={until_s:g} leaves nothing to follow; it must be more than 0 s")
     log = _Log()
-    harm = run(_follow(world, build, log, start_s, until_s))
+    harm = run(_follow(world, build, log, start_s, start_s + until_s, inputs))
     decisions = log.decisions
     messages = [each.message for each in decisions]
     return Outcome(
@@ -203,6 +217,17 @@ class Difference(Struct, frozen=True):
     def at_s(self) -> float:
         """The earlier time of the two."""
         return min(each.at_s for each in (self.this, self.other) if each is not None)
+
+
+def drift_s(this: Sequence[Decision], other: Sequence[Decision]) -> float:
+    """The longest time between two decisions that are alike, up to where the runs part."""
+    ours, theirs = _by_target(this), _by_target(other)
+    return max((_drift_s(ours[name], theirs.get(name, [])) for name in ours), default=0.0)
+
+
+def _drift_s(this: Sequence[Decision], other: Sequence[Decision]) -> float:
+    alike = takewhile(lambda pair: pair[0].gist == pair[1].gist, zip(this, other, strict=False))
+    return max((abs(a.at_s - b.at_s) for a, b in alike), default=0.0)
 
 
 def first_difference(this: Sequence[Decision], other: Sequence[Decision]) -> Difference | None:
@@ -265,24 +290,28 @@ class _Log:
 
 
 async def _follow(
-    world: World, build: Build, log: _Log, start_s: float, until_s: float
+    world: World,
+    build: Build,
+    log: _Log,
+    start_s: float,
+    end_s: float,
+    inputs: Sequence[Input],
 ) -> float | None:
-    await _until(start_s)
+    await until(start_s)
     async with build(world) as healer:
         log.listen(healer.bus)  # No agent has had its turn yet, so nothing is missed.
-        await _first(_until(start_s + until_s), healer.wait())
+        await _first(_say(inputs, healer.bus, end_s), healer.wait())
         log.close()
         harm = getattr(world, "harm", None)
         return None if harm is None else float(harm())
 
 
-async def _until(at_s: float) -> None:
-    """Wait for a moment, exactly; the sum that a sleep makes of it would be a rounding off."""
-    loop = asyncio.get_running_loop()
-    if at_s > loop.time():
-        due = loop.create_future()
-        loop.call_at(at_s, due.set_result, None)
-        await due
+async def _say(inputs: Sequence[Input], bus: LocalBus, end_s: float) -> None:
+    for each in inputs:
+        if each.at_s < end_s:
+            await until(each.at_s)
+            await bus.publish(each.message)
+    await until(end_s)
 
 
 async def _first(*waits: Coroutine[Any, Any, None]) -> None:

@@ -159,6 +159,23 @@ async def settle() -> None:
     await loop.settled()
 
 
+async def until(at_s: float) -> None:
+    """Wait for a moment, exactly; the sum that a sleep makes of it would be a rounding off.
+
+    Args:
+        at_s: loop time; one that is over is not waited for.
+    """
+    loop = asyncio.get_running_loop()
+    if at_s <= loop.time():
+        return
+    due = loop.create_future()
+    timer = loop.call_at(at_s, due.set_result, None)
+    try:
+        await due
+    finally:
+        timer.cancel()
+
+
 def _deadlock(descriptors: int) -> Deadlock:
     loop = asyncio.get_running_loop()
     waiting = [describe_task(task) for task in asyncio.all_tasks(loop)]

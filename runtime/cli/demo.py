@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter, Token
@@ -13,8 +14,6 @@ from ...core.units import parse_quantity
 from .output import Out, Printer
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ..demo.chronicle import Chronicle
     from ..demo.show import Show
     from ..demo.traffic import Traffic
@@ -36,6 +35,7 @@ def demo(
     duration_s: Annotated[float, Parameter(name="--duration", converter=_duration)] = 60.0,
     seed: int = 1,
     keep: bool = False,
+    record: Path | None = None,
     out: Printer,
 ) -> int:
     """Break five real services, one after the other, and heal them before your eyes.
@@ -47,6 +47,7 @@ def demo(
         duration_s: how long, such as 60 or 1m30s; six faults take a minute.
         seed: of the order and the targets of the faults.
         keep: leave configuration, store and logs in their folder.
+        record: write all readings and messages to this file, to be replayed.
     """
     import asyncio
 
@@ -56,7 +57,12 @@ def demo(
     show_of = _lines if headless or not sys.stderr.isatty() else _picture
     try:
         score, folder = run_demo(
-            show_of, duration_s=duration_s, seed=seed, keep=keep, program=program
+            show_of,
+            duration_s=duration_s,
+            seed=seed,
+            keep=keep,
+            program=program,
+            record=record,
         )
     except asyncio.CancelledError:
         out.note("the demo was stopped; none of its services is left")

@@ -139,7 +139,8 @@ def _median(durations: Spread | None) -> str:
 def _comparison(each: Rerun) -> str:
     other = "it was recorded" if each.compared_with == "recorded" else f"under {each.compared_with}"
     if each.difference is None:
-        return f"decides as {other}"
+        drift = f", within {format_duration(each.drift_s)}" if each.drift_s else ""
+        return f"decides as {other}{drift}"
     this, then = each.difference.this, each.difference.other
     return f"decides otherwise than {other}: {_words(this)} instead of {_words(then)}"
 

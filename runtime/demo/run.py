@@ -49,7 +49,13 @@ _log = logging.getLogger("mendel")
 
 
 def run_demo(
-    show_of: ShowOf, *, duration_s: float, seed: int, keep: bool = False, program: str = "mendel"
+    show_of: ShowOf,
+    *,
+    duration_s: float,
+    seed: int,
+    keep: bool = False,
+    program: str = "mendel",
+    record: Path | None = None,
 ) -> tuple[Score, Path]:
     """Break and heal for a while; nothing of it is left behind.
 
@@ -61,6 +67,7 @@ def run_demo(
         seed: of the plan of faults.
         keep: leave the folder with configuration, store and logs.
         program: what to type to get mendel, for the commands that are proposed.
+        record: file to record everything in, to be replayed.
 
     Returns:
         How well it went, and the folder.
@@ -70,10 +77,17 @@ def run_demo(
         asyncio.CancelledError: a signal, or ``mendel stop``, ended it early.
     """
     with _folder(keep=keep) as folder:
-        return asyncio.run(_demo(folder, show_of, duration_s, seed, program)), folder
+        return asyncio.run(_demo(folder, show_of, duration_s, seed, program, record)), folder
 
 
-async def _demo(folder: Path, show_of: ShowOf, duration_s: float, seed: int, program: str) -> Score:
+async def _demo(
+    folder: Path,
+    show_of: ShowOf,
+    duration_s: float,
+    seed: int,
+    program: str,
+    record: Path | None,
+) -> Score:
     loop = asyncio.get_running_loop()
     end_s = loop.time() + duration_s
     estate = build_estate(folder, parent=os.getpid())
@@ -86,7 +100,7 @@ async def _demo(folder: Path, show_of: ShowOf, duration_s: float, seed: int, pro
     show = show_of(chronicle, traffic)
     with stoppable() as stop, show, warnings_told(show.tell):
         show.tell(f"starting {len(COMPONENTS)} services")
-        async with launch(loaded, on_stop=stop) as system:
+        async with launch(loaded, on_stop=stop, record=record) as system:
             with _heard(system, chronicle, show):
                 show.tell(f"see also: {program} status --state {folder}")
                 await wait_until_up(chronicle)

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from estates import Estate, a_shop
 from mendel.agents.journal import MemoryJournal
-from mendel.bus.messages import ActionFinished, AnomalyDetected
+from mendel.bus.messages import (
+    ActionFinished,
+    AnomalyDetected,
+    ApprovalGiven,
+    ApprovalRequested,
+    PauseTarget,
+)
+from mendel.core.policy import PolicyConfig
 from mendel.core.topology import Component
 from mendel.core.watch import CALLS
 from mendel.runtime.config import Config
@@ -74,10 +82,11 @@ def replayed(world: RecordedWorld, config: Config | None = None) -> Outcome:
     contents = world.contents
     return replay(
         world,
-        builder(config),
+        builder(config, run=contents.run),
         contents.last_s - contents.start_s + 1.0,
         start_s=contents.start_s,
         broken=contents.broken,
+        inputs=contents.inputs,
         notes=contents.notes,
     )
 
@@ -139,6 +148,60 @@ class TestTheSameAgain:
 
     def test_it_can_be_run_again(self, path: Path) -> None:
         assert replayed(RecordedWorld(path)).sha256 == replayed(RecordedWorld(path)).sha256
+
+
+class TestWhatPeopleSay:
+    """Pauses and approvals come from outside; without them, other decisions would follow."""
+
+    CONFIG = Config(policy=PolicyConfig(approve=("restart",)))
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        """The database crashes, is paused for a while, and its restart is then approved."""
+        path, world = tmp_path / "run.jsonl.gz", a_shop()
+
+        async def main() -> None:
+            await asyncio.sleep(START_S)
+            header = Header(schema=SCHEMA, components=tuple(world.components), start_s=START_S)
+            writer = RecordingWriter(path, header)
+            async with (
+                System(self.CONFIG, world, MemoryJournal(), run=3) as system,
+                Recorder(system.bus, writer, thread=False),
+            ):
+                asked: list[Any] = []
+                system.bus.tap(
+                    lambda batch: asked.extend(each.message for each in batch),
+                    f"{ApprovalRequested.topic}.>",
+                )
+                await asyncio.sleep(5.3)
+                pause = PauseTarget(target="db", duration_s=30.0, who="ada", reason="to look at it")
+                await system.bus.publish(pause)
+                world["db"].crash()
+                await asyncio.sleep(45.1)
+                approval = ApprovalGiven(approval=asked[0].approval, who="ada")
+                await system.bus.publish(approval)
+                await asyncio.sleep(60.0)
+
+        run(main())
+        return path
+
+    def test_it_is_said_again_at_its_time_and_the_same_follows(self, path: Path) -> None:
+        world = RecordedWorld(path, like=a_shop())
+
+        outcome = replayed(world, self.CONFIG)
+
+        then = world.contents.decisions
+        assert [type(each.message) for each in world.contents.inputs] == [
+            PauseTarget,
+            ApprovalGiven,
+        ]
+        assert [each.at_s for each in then if each.kind == "RunAction"] == [START_S + 5.3 + 45.1]
+        assert outcome.sha256 == digest(then)
+
+    def test_incidents_have_the_names_that_they_had(self, path: Path) -> None:
+        outcome = replayed(RecordedWorld(path, like=a_shop()), self.CONFIG)
+
+        assert outcome.incidents[0].incident == "3-1"
 
 
 class TestForeignRecordings:
