@@ -11,7 +11,13 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from ..core.records import IncidentRecord, IntentRecord, OutcomeRecord, Record
+from ..core.records import (
+    ExperienceRecord,
+    IncidentRecord,
+    IntentRecord,
+    OutcomeRecord,
+    Record,
+)
 from ..core.treatment import ISOLATE, RELEASE
 
 Kept = TypeVar("Kept")
@@ -22,7 +28,8 @@ class MemoryJournal:
 
     Args:
         capacity: how many records it keeps, and likewise how many open incidents, unfinished
-            intents and isolations; beyond it the oldest is forgotten and counted in ``forgotten``.
+            intents, isolations and experiences; beyond it the oldest is forgotten, and counted in
+            ``forgotten`` where somebody waits for it.
 
     Attributes:
         forgotten: open incidents and unfinished intents that no longer fitted. Old *records* that
@@ -41,6 +48,7 @@ class MemoryJournal:
         self._open: dict[str, IncidentRecord] = {}
         self._unfinished: dict[str, IntentRecord] = {}
         self._isolations: dict[str, IntentRecord] = {}
+        self._experiences: deque[ExperienceRecord] = deque(maxlen=capacity)
 
     @property
     def records(self) -> Sequence[Record]:
@@ -63,6 +71,8 @@ class MemoryJournal:
                 intent = self._unfinished.pop(record.intent, None)
                 if intent is not None and record.outcome == "succeeded":
                     self._let_go(intent)
+            case ExperienceRecord():
+                self._experiences.append(record)
 
     async def commit(self, record: Record) -> None:
         """Keep a record; memory is the only medium there is."""
@@ -73,6 +83,7 @@ class MemoryJournal:
         left: Iterable[IncidentRecord | IntentRecord],
         *,
         isolations: Iterable[IntentRecord] = (),
+        experiences: Iterable[ExperienceRecord] = (),
     ) -> None:
         """Take over what an earlier process left open, as older than all that is known here.
 
@@ -80,6 +91,7 @@ class MemoryJournal:
         """
         for each in isolations:
             self._isolations.setdefault(each.target, each)
+        self._experiences = deque((*experiences, *self._experiences), self._experiences.maxlen)
         incidents, intents = self._open, self._unfinished
         self._open, self._unfinished = {}, {}
         for record in left:
@@ -104,6 +116,10 @@ class MemoryJournal:
     def isolations(self) -> Sequence[IntentRecord]:
         """Newest ``isolate`` or ``release`` of every target that was not surely let go."""
         return tuple(self._isolations.values())
+
+    def experiences(self) -> Sequence[ExperienceRecord]:
+        """What actions led to, oldest first; only so many of the newest."""
+        return tuple(self._experiences)
 
     def _let_go(self, ended: IntentRecord) -> None:
         newest = self._isolations.get(ended.target)

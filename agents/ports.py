@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from ..core.records import IncidentRecord, IntentRecord, Record
+from ..core.records import ExperienceRecord, IncidentRecord, IntentRecord, Record
 from ..core.topology import Component
 
 
@@ -156,4 +156,8 @@ class Journal(Protocol):
 
     def isolations(self) -> Sequence[IntentRecord]:
         """Newest ``isolate`` or ``release`` of every target that was not surely let go."""
+        ...
+
+    def experiences(self) -> Sequence[ExperienceRecord]:
+        """What actions led to, oldest first; only so many of the newest."""
         ...

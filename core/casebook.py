@@ -30,11 +30,16 @@ from .effects import Effect, Publish
 from .incident import Incident
 from .playbook import Attempt
 from .policy import ActionFacts, EstateView, Pause, Policy, Ruling
-from .records import IncidentRecord, IntentRecord
+from .ranking import Estimate, Experience
+from .records import Ailment, ExperienceRecord, IncidentRecord, IntentRecord
+from .shapes import signature_of
 from .topology import Topology
 from .treatment import ASIDE, Care
 from .triage import Blame, Standing, blame
 from .verify import condition_of
+
+# A person who wrote a plan knows what is in no record: it takes more to do otherwise.
+_INSISTENCE = 2.0
 
 
 class Past(Struct, frozen=True):
@@ -62,11 +67,13 @@ class Casebook:
         left_open: newest records of the incidents that an earlier run left open.
         unsettled: intents of actions whose end nobody has seen yet.
         isolations: intents of an earlier run that keep calls away from targets.
+        experience: what was learned of which action cures what; nothing yet without.
         stranger: care for targets that are in no configuration.
 
     Attributes:
         incidents: the open ones, by target; at most one each.
         health: status of each target that has been heard of.
+        experience: what was learned of which action cures what.
     """
 
     def __init__(
@@ -79,6 +86,7 @@ class Casebook:
         left_open: Sequence[IncidentRecord] = (),
         unsettled: Sequence[IntentRecord] = (),
         isolations: Sequence[IntentRecord] = (),
+        experience: Experience | None = None,
         stranger: Care | None = None,
     ) -> None:
         self.topology = topology
@@ -86,6 +94,7 @@ class Casebook:
         self.policy = policy
         self.incidents: dict[str, Incident] = {}
         self.health: dict[str, Status] = dict.fromkeys(topology.components, Status.UNKNOWN)
+        self.experience = experience or Experience()
         self._stranger = stranger or Care(plan=(), actions={})
         self._looked_s: dict[str, float] = {}
         self._past: dict[str, Past] = {}
@@ -177,6 +186,23 @@ class Casebook:
     def rule(self, incident: CaseFile, action: ActionFacts, now_s: float) -> Ruling:
         """Whether the action may run."""
         return self.policy.rule(incident.target, action, self._view(incident), now_s)
+
+    def ailment(self, incident: CaseFile) -> Ailment:
+        """What the target suffers from, as far as it is known now."""
+        component = self.topology.components.get(incident.target)
+        signature = signature_of(incident.scores)
+        return Ailment(signature=signature, kind=component.kind if component else "service")
+
+    def rank(self, incident: CaseFile, names: Sequence[str], now_s: float) -> Sequence[Estimate]:
+        """Actions in the order in which experience would try them."""
+        ailment = self.ailment(incident)
+        remedies = incident.treatment.remedies(names, ailment)
+        insistence = _INSISTENCE if incident.care.playbook.plan else 1.0
+        return self.experience.rank(ailment, remedies, now_s, insistence=insistence)
+
+    def learn(self, record: ExperienceRecord) -> None:
+        """Take in what an action led to."""
+        self.experience.learn(record)
 
     def started(self, intent: str, target: str, action: ActionFacts, now_s: float) -> None:
         """The action begins."""

@@ -22,7 +22,7 @@ from ..bus.messages import (
 )
 from .effects import CancelTimer, Consult, Effect, Publish, Record, StartTimer
 from .policy import ActionFacts
-from .records import IncidentRecord
+from .records import Ailment, ExperienceRecord, IncidentRecord
 from .treatment import Care, Treatment
 
 
@@ -78,6 +78,8 @@ class CaseFile:
         self._waits_for = ""
         self.told_s = -math.inf
         self._isolated = False
+        self._ailment: Ailment | None = None  # What the last action was chosen against.
+        self._launched_s = opened_s
         self._timers: dict[str, None] = {}
 
     @property
@@ -175,8 +177,6 @@ class CaseFile:
 
     def _close(self, reason: str, now_s: float, outcome: str = "") -> list[Effect]:
         """Put it away, and let calls through to the target again."""
-        if self.stage is Stage.VERIFYING:
-            self.treatment.mark("helped")
         outcome = outcome or self._outcome()
         stopped = self._leave(Stage.CLOSED)
         closed = IncidentClosed(
@@ -196,6 +196,24 @@ class CaseFile:
             *([Publish(release)] if self._isolated else []),
             Publish(closed),
         ]
+
+    def _experience(self, verdict: str, now_s: float) -> ExperienceRecord | None:
+        """What the last attempt teaches, now that it has its verdict.
+
+        Nothing when it has had one already, nor after a restart of mendel: nobody knows then what
+        the action was chosen against.
+        """
+        if not self.treatment.mark(verdict) or self._ailment is None:
+            return None
+        return ExperienceRecord(
+            incident=self.name,
+            target=self.target,
+            action=self.treatment.refuted,
+            ailment=self._ailment,
+            verdict=verdict,
+            took_s=now_s - self._launched_s,
+            at_s=now_s,
+        )
 
     def _outcome(self) -> str:
         match self.stage:
@@ -218,5 +236,6 @@ class CaseFile:
             actions=tuple(self.treatment.ran),
             attempts=tuple(self.treatment.attempts),
             isolated=self._isolated,
+            choice=self.treatment.choice if self.stage is Stage.RECOVERING else "",
         )
         return Record(record)

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from .casefile import CaseFile
 from .policy import ActionFacts, Ruling
+from .ranking import Estimate
+from .records import Ailment, ExperienceRecord
 from .triage import Blame
 
 
@@ -23,6 +25,18 @@ class Desk(Protocol):
 
     def rule(self, incident: CaseFile, action: ActionFacts, now_s: float) -> Ruling:
         """Whether the action may run."""
+        ...
+
+    def ailment(self, incident: CaseFile) -> Ailment:
+        """What the target suffers from, as far as it is known now."""
+        ...
+
+    def rank(self, incident: CaseFile, names: Sequence[str], now_s: float) -> Sequence[Estimate]:
+        """Actions in the order in which experience would try them."""
+        ...
+
+    def learn(self, record: ExperienceRecord) -> None:
+        """Take in what an action led to."""
         ...
 
     def started(self, intent: str, target: str, action: ActionFacts, now_s: float) -> None:

@@ -34,7 +34,7 @@ from ..bus.messages import (
 )
 from .casefile import CaseFile, Stage
 from .desk import Desk
-from .effects import Effect, Publish
+from .effects import Effect, Publish, Record
 from .playbook import Attempt
 from .policy import ActionFacts, Denied
 from .records import IncidentRecord, IntentRecord
@@ -140,7 +140,8 @@ class Incident(CaseFile):
         self.status = status
         if status is not Status.HEALTHY or self.stage is Stage.RECOVERING:
             return []  # While an action runs, good health proves nothing yet.
-        return self._close(reason, now_s)
+        learned = self._learn("helped", now_s) if self.stage is Stage.VERIFYING else []
+        return learned + self._close(reason, now_s)
 
     def on_advice(self, advice: Sequence[Advice], now_s: float) -> list[Effect]:
         """Plug-ins have answered, or had their time."""
@@ -166,10 +167,11 @@ class Incident(CaseFile):
             return self._next(reason, now_s)
         if message.outcome == "succeeded":
             return self._verify(message.settle_s, reason, now_s)
-        self.treatment.mark("failed")
+        learned = self._learn("failed", now_s)
         if self.status is Status.HEALTHY:
-            return self._close(f"{reason}; all metrics within bounds all the same", now_s)
-        return self._try_again(reason, now_s)
+            why = f"{reason}; all metrics within bounds all the same"
+            return learned + self._close(why, now_s)
+        return learned + self._try_again(reason, now_s)
 
     def on_approval(self, approval: str, who: str, now_s: float) -> list[Effect]:
         """A person said yes."""
@@ -277,6 +279,7 @@ class Incident(CaseFile):
         move = self.treatment.next_move(
             lambda action: self.desk.rule(self, action, now_s),
             observes=self.desk.observes(self.target),
+            rank=lambda names: self.desk.rank(self, names, now_s),
         )
         match move:
             case Run(action):
@@ -342,6 +345,7 @@ class Incident(CaseFile):
     def _launch(self, action: ActionFacts, now_s: float) -> list[Effect]:
         self._intent = f"{self.name}.{self.treatment.start(self.scores)}"
         self._asks = 0
+        self._ailment, self._launched_s = self.desk.ailment(self), now_s
         self.desk.started(self._intent, self.target, action, now_s)
         isolate = self._isolate(self._reason) if self._may_isolate(action, now_s) else []
         return [
@@ -392,13 +396,23 @@ class Incident(CaseFile):
         if self.status is not Status.HEALTHY and (objection := self._object(now_s)):
             return objection
         conclusion = self.treatment.conclude(self.status, self.scores)
+        learned = self._learn(conclusion, now_s)
         if conclusion == "helped":
-            return self._close("all metrics within bounds", now_s)
+            return learned + self._close("all metrics within bounds", now_s)
         if conclusion == "no_effect":
-            return self._try_again(f"{action} did not help", now_s)
+            return learned + self._try_again(f"{action} did not help", now_s)
         if self.treatment.take_back():
-            return self._next(f"{action} made it worse", now_s)
-        return self._escalate(f"{action} made it worse and cannot be taken back", now_s)
+            return learned + self._next(f"{action} made it worse", now_s)
+        why = f"{action} made it worse and cannot be taken back"
+        return learned + self._escalate(why, now_s)
+
+    def _learn(self, verdict: str, now_s: float) -> list[Effect]:
+        """The last attempt has its verdict: what it teaches goes on record."""
+        record = self._experience(verdict, now_s)
+        if record is None:
+            return []
+        self.desk.learn(record)
+        return [Record(record)]
 
     def _try_again(self, reason: str, now_s: float) -> list[Effect]:
         self._held_since_s = None

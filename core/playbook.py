@@ -83,18 +83,25 @@ def plan_of(kind: Kind, config: PlaybookConfig, declared: Collection[str]) -> tu
 def next_action(
     plan: Sequence[str], attempts: Sequence[Attempt], config: PlaybookConfig
 ) -> str | None:
-    """The action to try now, or ``None`` when only a person can help.
+    """The action to try now, or ``None`` when only a person can help."""
+    return next(iter(open_actions(plan, attempts, config)), None)
+
+
+def open_actions(
+    plan: Sequence[str], attempts: Sequence[Attempt], config: PlaybookConfig
+) -> tuple[str, ...]:
+    """The actions that may still be tried, in the order of the plan.
 
     An action that was refused or made things worse is not tried again; one that helped before
     may be, for it is known to work on this target.
     """
-    for action in plan:
-        tries = [each for each in attempts if each.action == action]
-        if any(each.verdict in ("worse", "refused") for each in tries):
-            continue
-        if sum(each.verdict != "helped" for each in tries) < config.attempts:
-            return action
-    return None
+    return tuple(action for action in plan if _is_open(action, attempts, config))
+
+
+def _is_open(action: str, attempts: Sequence[Attempt], config: PlaybookConfig) -> bool:
+    tries = [each.verdict for each in attempts if each.action == action]
+    barred = "worse" in tries or "refused" in tries
+    return not barred and sum(verdict != "helped" for verdict in tries) < config.attempts
 
 
 def backoff_s(attempts: Sequence[Attempt], config: PlaybookConfig) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 from msgspec import Struct
 
 from .playbook import Attempt
+from .topology import Kind
 
 
 class IncidentRecord(Struct, frozen=True, kw_only=True, tag="incident"):
@@ -24,6 +25,7 @@ class IncidentRecord(Struct, frozen=True, kw_only=True, tag="incident"):
         actions: names of the actions that were run, in order.
         attempts: what was tried of the plan and what it led to, relapses included.
         isolated: whether calls are kept away from the target for its sake.
+        choice: why the action that begins was taken before others, where experience had a say.
     """
 
     incident: str
@@ -37,6 +39,7 @@ class IncidentRecord(Struct, frozen=True, kw_only=True, tag="incident"):
     actions: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     isolated: bool = False
+    choice: str = ""
 
 
 class IntentRecord(Struct, frozen=True, kw_only=True, tag="intent"):
@@ -98,4 +101,40 @@ class WindowRecord(Struct, frozen=True, kw_only=True, tag="window"):
     metrics: dict[str, tuple[float | None, ...]]
 
 
-Record = IncidentRecord | IntentRecord | OutcomeRecord | WindowRecord
+class Ailment(Struct, frozen=True, kw_only=True):
+    """What an action is tried against, as far as it is known beforehand.
+
+    Attributes:
+        kind: of the component.
+        cause: class of what is held to be wrong; empty when nobody knows.
+        signature: key of its symptoms (`mendel.core.shapes.signature_of`); equal keys look alike.
+    """
+
+    kind: Kind = "service"
+    cause: str = ""
+    signature: str = ""
+
+
+class ExperienceRecord(Struct, frozen=True, kw_only=True, tag="experience"):
+    """What an action led to, and against what: a line of what is learned.
+
+    Attributes:
+        incident: which incident.
+        target: what it was run on.
+        action: its name.
+        ailment: what was known when it was chosen.
+        verdict: ``helped``, ``no_effect``, ``worse`` or ``failed``.
+        took_s: time from its start to the verdict; 0.0 when it is not known.
+        at_s: loop time of the verdict; negative when it is older than this run of mendel.
+    """
+
+    incident: str
+    target: str
+    action: str
+    ailment: Ailment
+    verdict: str
+    took_s: float
+    at_s: float
+
+
+Record = IncidentRecord | IntentRecord | OutcomeRecord | WindowRecord | ExperienceRecord

@@ -16,8 +16,11 @@ from msgspec import Meta, Struct
 
 from ..bus.messages import Advice, Status
 from .levels import LEVELS, Abilities, Level
-from .playbook import Attempt, PlaybookConfig, backoff_s, next_action
+from .playbook import Attempt, PlaybookConfig, backoff_s, open_actions
 from .policy import ActionFacts, Denied, NeedsApproval, Ruling
+from .priors import prior_of
+from .ranking import Estimate, Remedy
+from .records import Ailment
 from .triage import TriageConfig
 from .verify import Conclusion, Condition, VerifyConfig, conclude, condition_of
 
@@ -111,6 +114,14 @@ class GiveUp(Struct, frozen=True):
 
 Move = Run | AskPlugins | AskPerson | Hold | OnlyWatch | GiveUp
 
+# Brings actions into the order in which they should be tried.
+Rank = Callable[[Sequence[str]], Sequence[Estimate]]
+
+# Of the time that an action may take it usually takes this share.
+_TIMEOUT_SHARE = 0.25
+# So many of those that were weighed are told of.
+_TOLD = 3
+
 
 class Treatment:
     """Decide the next step for one target.
@@ -126,6 +137,7 @@ class Treatment:
         action: the one that was chosen last.
         is_preparing: whether that one only prepares the step of the plan (``drain``).
         is_undoing: whether that one takes back what made things worse.
+        choice: why it was taken before others; empty unless experience had a say.
     """
 
     def __init__(self, target: str, care: Care, past: Sequence[Attempt] = ()) -> None:
@@ -136,6 +148,7 @@ class Treatment:
         self.action = ""
         self.is_preparing = False
         self.is_undoing = False
+        self.choice = ""
         self._preparations: deque[str] = deque()
         self._step = ""
         self._consulted = False
@@ -147,18 +160,21 @@ class Treatment:
         """Whether anything was done to the target, beyond telling a person."""
         return any(name != NOTIFY for name in self.ran)
 
-    def next_move(self, rule: Callable[[ActionFacts], Ruling], *, observes: bool) -> Move:
+    def next_move(
+        self, rule: Callable[[ActionFacts], Ruling], *, observes: bool, rank: Rank | None = None
+    ) -> Move:
         """Find the next step that may be taken; steps that never may are left out.
 
         Args:
             rule: the policy's word on an action.
             observes: nothing may be done to the target, only watched.
+            rank: what experience says of the steps that are open, where the level asks for it.
         """
         config = self.care.playbook
         if sum(each.verdict == "helped" for each in self.attempts) > config.relapses:
             often = f"was healed {config.relapses + 1} times and fell ill again each time"
             return GiveUp(f"{self.target} {often}")
-        while name := self._next_name():
+        while name := self._next_name(rank):
             facts = self.care.actions.get(name)
             if observes and facts is not None:
                 return OnlyWatch(name)
@@ -219,14 +235,35 @@ class Treatment:
 
     def conclude(self, status: Status, scores: Mapping[str, float]) -> Conclusion:
         """Judge the last action now that its effect has had time to show."""
-        conclusion = conclude(status, self._before, condition_of(scores), self.care.verify)
-        self.mark(conclusion)
-        return conclusion
+        return conclude(status, self._before, condition_of(scores), self.care.verify)
 
-    def mark(self, verdict: str) -> None:
-        """Say what the last attempt led to, unless that is known already."""
-        if self.attempts and not self.attempts[-1].verdict:
-            self.attempts[-1] = Attempt(self.attempts[-1].action, verdict)
+    def mark(self, verdict: str) -> bool:
+        """Say what the last attempt led to, unless that is known already.
+
+        Returns:
+            Whether it was not.
+        """
+        if not self.attempts or self.attempts[-1].verdict:
+            return False
+        self.attempts[-1] = Attempt(self.attempts[-1].action, verdict)
+        return True
+
+    def remedies(self, names: Sequence[str], ailment: Ailment) -> Sequence[Remedy]:
+        """Actions of the target as remedies of what it suffers from."""
+        return [self._remedy(name, ailment) for name in names]
+
+    def _remedy(self, name: str, ailment: Ailment) -> Remedy:
+        facts = self.care.actions.get(name) or ActionFacts(name=name)
+        takes_s = _TIMEOUT_SHARE * facts.timeout_s + facts.settle_s
+        in_vain = (each for each in self.attempts if each.verdict in ("no_effect", "failed"))
+        return Remedy(
+            action=name,
+            prior=prior_of(name, ailment.kind, ailment.cause),
+            takes_s=takes_s,
+            deadline_s=takes_s + self.care.verify.window_s,
+            disruptive=facts.disruptive,
+            refuted=sum(each.action == name for each in in_vain),
+        )
 
     def take_back(self) -> bool:
         """Make the action that undoes the last one the next step, and the only one left.
@@ -272,13 +309,24 @@ class Treatment:
         self._forget_step()
         self._preparations.clear()
 
-    def _next_name(self) -> str:
+    def _next_name(self, rank: Rank | None) -> str:
         self.is_preparing = bool(self._preparations)
         if self._preparations:
             return self._preparations[0]
         if not self._step and not self.is_undoing:
-            self._step = next_action(self.care.plan, self.attempts, self.care.playbook) or ""
+            self._step = self._pick(rank)
         return self._step
+
+    def _pick(self, rank: Rank | None) -> str:
+        """The step that is due: the first that is open, or the best of these by experience."""
+        names = open_actions(self.care.plan, self.attempts, self.care.playbook)
+        self.choice = ""
+        if not self.care.abilities.ranks or rank is None or len(names) < 2:
+            return next(iter(names), "")
+        ranked = rank(names)
+        if any(each.tries for each in ranked):
+            self.choice = "; ".join(each.words for each in ranked[:_TOLD])
+        return ranked[0].action
 
     def _leave_out(self, name: str) -> None:
         if self.is_preparing:

@@ -38,6 +38,7 @@ from msgspec import Meta, Struct
 
 from ..core.levels import Level
 from ..core.policy import PolicyConfig
+from ..core.ranking import RankingConfig
 from ..core.restarts import SupervisorSpec
 from ..core.topology import Kind
 from ..documents.document import Document, environment_overrides, option_override
@@ -81,6 +82,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         defaults: what holds for all components.
         levels: what holds for the components of one level; see `mendel.runtime.layers`.
         kinds: what holds for the components of one kind.
+        ranking: how experience is weighed, for components whose level ranks what is tried.
         store: how the past is written, and how long it is kept.
         supervisor: how agents that crash are restarted.
         maintenance: announced windows in which nothing is done.
@@ -94,6 +96,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     defaults: DefaultsConfig = DefaultsConfig()
     levels: dict[Level, LevelConfig] = {}
     kinds: dict[Kind, KindConfig] = {}
+    ranking: RankingConfig = RankingConfig()
     store: StoreConfig = StoreConfig()
     supervisor: SupervisorSpec = SupervisorSpec()
     maintenance: tuple[MaintenanceSpec, ...] = ()

@@ -153,6 +153,8 @@ def _done(history: IncidentHistory, clock: _Clock) -> list[str]:
     moments = [(each.started_utc, _action(each, clock)) for each in history.actions]
     for transition in history.transitions[1:]:
         record = transition.record
+        if record.choice:
+            moments.append((transition.utc, f"{clock(transition.utc)} chosen: {record.choice}"))
         if record.stage not in _SEEKING | _JUDGING | {"recovering"}:
             moments.append((transition.utc, f"{clock(transition.utc)} {record.reason}"))
     lines = [line for _, line in sorted(moments, key=lambda moment: moment[0])]

@@ -16,6 +16,7 @@ from ..agents.switchboard import Switchboard
 from ..core.casebook import Casebook
 from ..core.playbook import plan_of
 from ..core.policy import ActionFacts, Mode, Policy
+from ..core.ranking import Experience, RankingConfig
 from ..core.rounds import Chart
 from ..core.topology import Component, Topology
 from ..core.treatment import Care
@@ -75,6 +76,7 @@ def build(
         left_open=journal.open_incidents(),
         unsettled=journal.unfinished_intents(),
         isolations=journal.isolations(),
+        experience=_experience(config.ranking, journal),
     )
     return Parts(
         casebook=casebook,
@@ -124,6 +126,14 @@ def care_of(component: Component, settings: DefaultsConfig, actions: Mapping[str
         verify=settings.verify,
         level=settings.level,
     )
+
+
+def _experience(config: RankingConfig, journal: Journal) -> Experience:
+    """What was learned so far."""
+    experience = Experience(config)
+    for record in journal.experiences():
+        experience.learn(record)
+    return experience
 
 
 def _facts(action: Action) -> ActionFacts:

@@ -11,7 +11,13 @@ import aiosqlite
 import msgspec
 from msgspec import Struct
 
-from ...core.records import IncidentRecord, IntentRecord, OutcomeRecord, WindowRecord
+from ...core.records import (
+    ExperienceRecord,
+    IncidentRecord,
+    IntentRecord,
+    OutcomeRecord,
+    WindowRecord,
+)
 from ...errors import StoreError
 from . import schema
 from .audit import AuditRow, Check, Link, Verified
@@ -199,6 +205,11 @@ class Archive:
             limit,
         )
         return [_action(row) for row in rows]
+
+    async def experiences(self, *, limit: int = 10_000) -> Sequence[ExperienceRecord]:
+        """What actions led to, the last ones first."""
+        rows = await self._rows("SELECT record FROM experiences ORDER BY id DESC LIMIT ?", limit)
+        return [_read(text, ExperienceRecord) for (text,) in rows]
 
     async def agent_events(self, *, limit: int = 50, agent: str = "") -> Sequence[AgentEvent]:
         """Starts, crashes and ends of agents, the last ones first; of one unless it is empty."""

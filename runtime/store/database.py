@@ -18,9 +18,10 @@ from typing import TypeVar
 
 import aiosqlite
 import msgspec
+from msgspec import structs
 
 from ...agents.journal import MemoryJournal
-from ...core.records import IncidentRecord, IntentRecord
+from ...core.records import ExperienceRecord, IncidentRecord, IntentRecord
 from ...errors import StoreError
 from . import entries as to_write
 from . import schema
@@ -38,7 +39,7 @@ _log = logging.getLogger("mendel.store")
 _RUNS_PER_FILE = 1_000
 
 Tables = dict[Insert, list[Row]]
-Left = TypeVar("Left", IncidentRecord, IntentRecord)
+Left = TypeVar("Left", IncidentRecord, IntentRecord, ExperienceRecord)
 
 
 class _NotWhole(sqlite3.DatabaseError):
@@ -161,7 +162,19 @@ class Database:
                     _readable(intents, IntentRecord),
                     isolations=_readable(isolations, IntentRecord),
                 )
+            if version >= schema.EXPERIENCES_SINCE and not self._knows_the_past:
+                self._mirror.restore((), experiences=await self._experiences(connection))
         self._knows_the_past = True
+
+    async def _experiences(self, connection: aiosqlite.Connection) -> list[ExperienceRecord]:
+        """What earlier runs learned, by the loop time of this one: only its age matters."""
+        now_s, now_utc = asyncio.get_running_loop().time(), self._clock()
+        rows = await all_rows(connection, schema.EXPERIENCES)
+        return [
+            structs.replace(record, at_s=now_s - max(0.0, now_utc - utc))
+            for text, utc in reversed(rows)
+            for record in _readable([(text,)], ExperienceRecord)
+        ]
 
     async def _connect(self) -> None:
         connection = writer(self._path, self._config.busy_s)

@@ -24,7 +24,14 @@ from ...bus.messages import (
     Reconfigured,
     ResumeTarget,
 )
-from ...core.records import IncidentRecord, IntentRecord, OutcomeRecord, Record, WindowRecord
+from ...core.records import (
+    ExperienceRecord,
+    IncidentRecord,
+    IntentRecord,
+    OutcomeRecord,
+    Record,
+    WindowRecord,
+)
 from . import schema
 from .audit import AuditFact
 from .schema import Insert
@@ -66,6 +73,8 @@ def of_record(record: Record, run: int, utc: float) -> Entry:
             return _entry(text, incident_row(record, run, utc), (schema.TRANSITION, transition))
         case WindowRecord():
             return _entry(text, (schema.WINDOW, (_text(record.incident), utc, text)))
+        case ExperienceRecord():
+            return _entry(text, (schema.EXPERIENCE, (_text(record.incident), utc, text)))
         case IntentRecord():
             fact = AuditFact(utc, "action_intended", MENDEL, _text(record.target), text)
             return _entry(text, intent_row(record, utc), audit=fact)

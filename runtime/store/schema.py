@@ -40,6 +40,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE runs ADD COLUMN audit_hash TEXT",
         "UPDATE runs SET audit_hash = printf('%064d', 0)",
     ),
+    (  # 3: what is learned.
+        "CREATE TABLE experiences (id INTEGER PRIMARY KEY, incident TEXT, utc REAL, record TEXT)",
+        "CREATE INDEX experiences_by_incident ON experiences (incident)",
+    ),
 )
 VERSION = len(STEPS)
 
@@ -76,6 +80,7 @@ TRANSITION = Insert("INSERT INTO transitions (incident, utc, record)", 3)
 WINDOW = Insert("INSERT INTO windows (incident, utc, record)", 3)
 INTENT = Insert("INSERT OR IGNORE INTO intents", 6)
 OUTCOME = Insert("INSERT OR REPLACE INTO outcomes", 4)
+EXPERIENCE = Insert("INSERT INTO experiences (incident, utc, record)", 3)
 AGENT_EVENT = Insert("INSERT INTO agent_events (utc, agent, kind, detail)", 4)
 CONFIG = Insert("INSERT INTO configs (utc, sha256, source, text)", 4)
 AUDIT = Insert("INSERT INTO audit", 7)
@@ -86,6 +91,9 @@ BEGIN_RUN = (
 PROGRESS = "UPDATE runs SET entries = ?, audit_seq = ?, audit_hash = ? WHERE run = ?"
 AUDIT_START = "SELECT seq, hash FROM audit_start"
 AUDIT_HEAD = "SELECT audit_seq, audit_hash FROM runs ORDER BY audit_seq DESC LIMIT 1"
+EXPERIENCES = "SELECT record, utc FROM experiences ORDER BY id DESC LIMIT 10000"
+# Older files know of none; they are read before they are brought up to date.
+EXPERIENCES_SINCE = 3
 OPEN_INCIDENTS = "SELECT record FROM incidents WHERE outcome = '' ORDER BY rowid"
 ISOLATIONS = (
     "SELECT record FROM intents WHERE rowid IN (SELECT max(rowid) FROM intents"

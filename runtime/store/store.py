@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from ...agents.journal import MemoryJournal
 from ...bus.messages import Message
-from ...core.records import IncidentRecord, IntentRecord, Record
+from ...core.records import ExperienceRecord, IncidentRecord, IntentRecord, Record
 from ...errors import StoreError
 from . import entries, schema
 from .config import StoreConfig
@@ -149,6 +149,10 @@ class Store:
     def isolations(self) -> Sequence[IntentRecord]:
         """Newest ``isolate`` or ``release`` of every target that was not surely let go."""
         return self._mirror.isolations()
+
+    def experiences(self) -> Sequence[ExperienceRecord]:
+        """What actions led to, in this run and in those before, oldest first."""
+        return self._mirror.experiences()
 
     async def __aenter__(self) -> Store:
         try:

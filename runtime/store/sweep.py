@@ -23,6 +23,7 @@ ORDER BY rowid LIMIT :rows
 _WITH_THE_INCIDENT = (
     "DELETE FROM transitions WHERE incident = ?",
     "DELETE FROM windows WHERE incident = ?",
+    "DELETE FROM experiences WHERE incident = ?",
     "DELETE FROM outcomes WHERE intent IN (SELECT intent FROM intents WHERE incident = ?)",
     "DELETE FROM intents WHERE incident = ?",
     "DELETE FROM incidents WHERE incident = ?",
@@ -33,6 +34,8 @@ _STRAYS = (
     """DELETE FROM transitions WHERE rowid IN (SELECT rowid FROM transitions
     WHERE utc < :oldest_utc AND incident NOT IN (SELECT incident FROM incidents) LIMIT :rows)""",
     """DELETE FROM windows WHERE rowid IN (SELECT rowid FROM windows
+    WHERE utc < :oldest_utc AND incident NOT IN (SELECT incident FROM incidents) LIMIT :rows)""",
+    """DELETE FROM experiences WHERE rowid IN (SELECT rowid FROM experiences
     WHERE utc < :oldest_utc AND incident NOT IN (SELECT incident FROM incidents) LIMIT :rows)""",
     """DELETE FROM intents WHERE rowid IN (SELECT rowid FROM intents
     WHERE utc < :oldest_utc AND incident NOT IN (SELECT incident FROM incidents)

@@ -8,7 +8,14 @@ from pathlib import Path
 import pytest
 from mendel.agents.journal import MemoryJournal
 from mendel.agents.ports import Journal
-from mendel.core.records import IncidentRecord, IntentRecord, OutcomeRecord, WindowRecord
+from mendel.core.records import (
+    Ailment,
+    ExperienceRecord,
+    IncidentRecord,
+    IntentRecord,
+    OutcomeRecord,
+    WindowRecord,
+)
 from mendel.runtime.store import Store
 
 
@@ -48,6 +55,18 @@ def an_intent(intent: str = "1-1", incident: str = "1-1", action: str = "restart
 
 def an_outcome(intent: str = "1-1", outcome: str = "succeeded") -> OutcomeRecord:
     return OutcomeRecord(intent=intent, outcome=outcome, detail="", duration_s=0.4, at_s=13.4)
+
+
+def an_experience(action: str = "restart", at_s: float = 20.0) -> ExperienceRecord:
+    return ExperienceRecord(
+        incident="1-1",
+        target="cart",
+        action=action,
+        ailment=Ailment(kind="api", cause="hang", signature="answered"),
+        verdict="helped",
+        took_s=7.0,
+        at_s=at_s,
+    )
 
 
 class TestJournal:
@@ -157,3 +176,9 @@ class TestJournal:
         journal.note(an_outcome())
 
         assert list(seen) == [an_intent()]
+
+    async def test_tells_what_actions_led_to_oldest_first(self, journal: Journal) -> None:
+        journal.note(an_experience("restart"))
+        await journal.commit(an_experience("replace"))
+
+        assert list(journal.experiences()) == [an_experience("restart"), an_experience("replace")]

@@ -17,7 +17,7 @@ from mendel.bus.messages import (
 from mendel.core.effects import CancelTimer, Consult, Effect, Publish, Record, StartTimer
 from mendel.core.playbook import Attempt, PlaybookConfig
 from mendel.core.policy import EstateView, Permit, PolicyConfig
-from mendel.core.records import IncidentRecord
+from mendel.core.records import Ailment, ExperienceRecord, IncidentRecord
 from mendel.core.treatment import IncidentConfig
 
 
@@ -85,6 +85,17 @@ class TestTreating:
             CancelTimer("action", "cart"),
             *went("verifying", "restart succeeded", 12.0, ""),
             StartTimer("verify", "cart", 27.0),
+            Record(
+                ExperienceRecord(
+                    incident="1-1",
+                    target="cart",
+                    action="restart",
+                    ailment=Ailment(kind="service", signature="alive"),
+                    verdict="helped",
+                    took_s=5.0,
+                    at_s=15.0,
+                )
+            ),
             CancelTimer("verify", "cart"),
             Record(
                 IncidentRecord(

@@ -7,6 +7,7 @@ from mendel.core.circuit_config import CircuitConfig
 from mendel.core.detect import Threshold
 from mendel.core.gene import Gene
 from mendel.core.playbook import PlaybookConfig
+from mendel.core.ranking import RankingConfig
 from mendel.core.triage import TriageConfig
 from mendel.core.verify import VerifyConfig
 from mendel.errors import ConfigError
@@ -15,6 +16,7 @@ from mendel.errors import ConfigError
 CONFIGS: dict[type[msgspec.Struct], dict[str, Any]] = {
     CircuitConfig: {},
     PlaybookConfig: {},
+    RankingConfig: {},
     Threshold: {"above": 1.0, "samples": 1, "of": 60},
     TriageConfig: {},
     VerifyConfig: {},

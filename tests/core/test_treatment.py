@@ -117,3 +117,12 @@ def test_telling_a_person_is_not_something_done_to_the_target() -> None:
     treatment.count("notify")
 
     assert (treatment.was_applied, treatment.ran) == (False, ["notify"])
+
+
+def test_the_first_verdict_on_an_attempt_stands() -> None:
+    treatment = a_treatment("restart")
+    move(treatment)
+    treatment.start({"ok": 2.0})
+
+    assert (treatment.mark("no_effect"), treatment.mark("helped")) == (True, False)
+    assert treatment.attempts == [Attempt("restart", "no_effect")]

@@ -11,7 +11,7 @@ from mendel.runtime.store.archive import (
 
 
 def a_record(
-    stage: str, reason: str, at_s: float, *, outcome: str = "", blamed: str = ""
+    stage: str, reason: str, at_s: float, *, outcome: str = "", blamed: str = "", choice: str = ""
 ) -> IncidentRecord:
     return IncidentRecord(
         incident="3-17",
@@ -23,6 +23,7 @@ def a_record(
         outcome=outcome,
         blamed=blamed,
         actions=("restart",) if outcome == "healed" else (),
+        choice=choice,
     )
 
 
@@ -114,6 +115,20 @@ def test_a_healed_incident_is_a_whole_story() -> None:
             "+800ms fresh readings are awaited",
             "+3s over: all metrics within bounds",
         ),
+    )
+
+
+def test_why_an_action_was_taken_before_others_stands_before_it() -> None:
+    choice = "restart cured 7 of 9 like this, about 12s; replace cured 1 of 4 like this"
+    history = a_history(
+        OPENED,
+        a_record("recovering", "it depends on nothing; runs restart", 100.2, choice=choice),
+        actions=(a_run("restart", 100.3),),
+    )
+
+    assert explain(history).done == (
+        f"+200ms chosen: {choice}",
+        "+300ms restart on db: its end is not on record",
     )
 
 

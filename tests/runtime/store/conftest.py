@@ -10,7 +10,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from mendel.agents.journal import MemoryJournal
-from mendel.core.records import IncidentRecord, IntentRecord, OutcomeRecord, WindowRecord
+from mendel.core.records import (
+    Ailment,
+    ExperienceRecord,
+    IncidentRecord,
+    IntentRecord,
+    OutcomeRecord,
+    WindowRecord,
+)
 from mendel.runtime.store import Store, StoreConfig
 from mendel.runtime.store.database import Database
 
@@ -55,6 +62,17 @@ class Records:
     def outcome(self, intent: str = "1-1", outcome: str = "succeeded") -> OutcomeRecord:
         return OutcomeRecord(
             intent=intent, outcome=outcome, detail="ready", duration_s=0.4, at_s=13.4
+        )
+
+    def experience(self, incident: str = "1-1", action: str = "restart") -> ExperienceRecord:
+        return ExperienceRecord(
+            incident=incident,
+            target="cart",
+            action=action,
+            ailment=Ailment(kind="api", cause="hang", signature="answered"),
+            verdict="helped",
+            took_s=7.0,
+            at_s=13.4,
         )
 
     def window(self, incident: str = "1-1", values: int = 2) -> WindowRecord:

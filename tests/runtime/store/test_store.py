@@ -124,6 +124,24 @@ class TestWriting:
 
         assert known == [(isolate,), (failed, other), (other,)]
 
+    async def test_what_was_learned_is_known_to_the_next_run_with_its_age(
+        self, open_store: OpenStore, path: Path, a: Records
+    ) -> None:
+        async with open_store(clock=lambda: 1_000.0) as store:
+            store.note(a.experience("1-1", "restart"))
+            store.note(a.experience("1-2", "replace"))
+
+        now_s = asyncio.get_running_loop().time()
+        async with open_store(clock=lambda: 1_500.0) as store:
+            found = store.experiences()
+            store.note(a.experience("2-1", "drain"))
+
+        assert [each.action for each in found] == ["restart", "replace"]
+        assert [now_s - each.at_s for each in found] == pytest.approx([500.0, 500.0], abs=5.0)
+        async with Archive(path) as archive:
+            newest = await archive.experiences(limit=2)
+        assert newest == [a.experience("2-1", "drain"), a.experience("1-2", "replace")]
+
     async def test_what_json_cannot_hold_is_refused_to_who_hands_it_in(
         self, open_store: OpenStore, a: Records
     ) -> None:

@@ -15,7 +15,10 @@ _DAY_S = 86_400.0
 
 
 def counts(path: Path) -> dict[str, int]:
-    tables = ("incidents", "transitions", "windows", "intents", "outcomes", "agent_events")
+    tables = (
+        *("incidents", "transitions", "windows", "intents", "outcomes", "experiences"),
+        "agent_events",
+    )
     connection = sqlite3.connect(path)
     try:
         return {
@@ -35,6 +38,7 @@ async def a_past(open_store: OpenStore, a: Records, incidents: int, at_utc: floa
             store.note(a.window(name))
             store.note(a.intent(name, incident=name))
             store.note(a.outcome(name))
+            store.note(a.experience(name))
             store.note(a.incident(name, stage="closed", outcome="healed"))
             store.observe(AgentStarted(agent="monitor", restarts=0, started_s=1.0))
 
@@ -54,6 +58,7 @@ class TestSweep:
             "windows": 2,
             "intents": 2,
             "outcomes": 2,
+            "experiences": 2,
             "agent_events": 2,
         }
 
@@ -128,6 +133,7 @@ class TestSweep:
             "windows": 1,
             "intents": 1,
             "outcomes": 2,
+            "experiences": 0,
             "agent_events": 0,
         }
 
