@@ -251,7 +251,7 @@ def partition(edge: str, at_s: float, *, severity: float = 1.0, lasts_s: float =
     return Fault(kind="partition", target=edge, at_s=at_s, severity=severity, lasts_s=lasts_s)
 
 
-def bad_deploy(target: str, at_s: float, *, severity: float = 0.4, share: float = 1.0) -> Fault:
+def bad_deploy(target: str, at_s: float, *, severity: float = 0.7, share: float = 1.0) -> Fault:
     """A new version fails requests, from its first moment on.
 
     Cured by a roll back (0.97), by nothing else.
@@ -335,7 +335,7 @@ def maintenance(target: str, at_s: float, *, lasts_s: float = 120.0, share: floa
     return Fault(kind="maintenance", target=target, at_s=at_s, lasts_s=lasts_s, share=share)
 
 
-def correlated_loss(target: str, at_s: float, *, share: float = 0.34) -> Fault:
+def correlated_loss(target: str, at_s: float, *, share: float = 0.5) -> Fault:
     """One machine is lost, with the first replicas of several components on it.
 
     A restart fails, for there is nothing to start them on; a replacement works (0.99).

@@ -143,8 +143,8 @@ class Illness:
         if target == "*" and self.fault.entry.seat in ("traffic", "monitoring"):
             return list(range(len(layout.names)))
         if target == "*" and self.fault.kind == "correlated_loss":
-            several = enumerate(layout.estate.services)
-            return [place for place, service in several if service.replicas > 1]
+            several = enumerate(layout.estate.services)  # On machines of ours.
+            return [n for n, each in several if each.replicas > 1 and each.kind != "external"]
         layout.estate.service(target)  # Raises when there is none.
         return [layout.component_of[target]]
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from msgspec import Struct
 
+from ...core.topology import Kind
+from .estate import USERS, Estate
 from .layout import Indices
 from .state import State
 
@@ -57,6 +59,42 @@ REMEDIES: Mapping[str, Remedy] = {
     "restore": Remedy(price=0.0, begins_s=1.0),
     "notify": Remedy(price=0.02, begins_s=0.5),
 }
+
+_COMMON = ("restart", "rolling_restart", "replace", "clean_up", "notify", "retry_budget")
+_SERVING = ("scale", "roll_back", "shed", "unshed", "degrade", "restore")
+
+# What there is to be done about a component: nobody scales a database or restarts what is not
+# theirs, and only a queue's consumers have messages to put aside.
+ACTIONS_OF: Mapping[Kind, tuple[str, ...]] = {
+    "service": _COMMON + _SERVING,
+    "api": _COMMON + _SERVING,
+    "ui": _COMMON + _SERVING,
+    "worker": (*_COMMON, "scale", "roll_back", "quarantine"),
+    "pipeline": (*_COMMON, "scale", "roll_back", "quarantine"),
+    "database": (*_COMMON, "fail_over", "shed", "unshed"),
+    "cache": _COMMON,
+    "queue": (*_COMMON, "quarantine"),
+    "external": ("notify", "retry_budget"),
+}
+
+# What can also be done to one replica of a component that is ours.
+_REPLICA = ("drain", "undrain")
+
+
+def actions_on(estate: Estate, target: str) -> tuple[str, ...]:
+    """What there is to be done about a component, a replica or an edge that the estate has."""
+    caller, is_edge, _ = target.partition(">")
+    if is_edge:
+        ours = caller != USERS  # Users are nobody's to keep away.
+        return tuple(name for name, each in REMEDIES.items() if ours and "edge" in each.on)
+    name, is_replica, _ = target.partition("/")
+    own = ACTIONS_OF[estate.service(name).kind]
+    if is_replica:
+        more = _REPLICA if "restart" in own else ()
+        return (*(each for each in own if "replica" in REMEDIES[each].on), *more)
+    called = any(edge.caller != USERS for edge in estate.edges_into(name))
+    return (*own, "isolate", "release") if called else own
+
 
 _STOP_S = 1.0  # From the signal to the exit of a process.
 _PROMOTE_S = 20.0  # A standby replays its log before it takes writes.

@@ -184,6 +184,10 @@ class Simulation:
             fitting = " or ".join(REMEDIES[name].on)
             raise ConfigError(f"{name} is done to a {fitting}; {target!r} is {sort or 'unknown'}")
 
+    def knows(self, target: str) -> bool:
+        """Whether there is such a component, replica or edge."""
+        return bool(self._sort_of(target))
+
     def _sort_of(self, target: str) -> str:
         layout = self.layout
         if target in layout.edge_of:

@@ -14,32 +14,15 @@ from msgspec import Struct
 
 from ...agents.ports import ActionResult, IntentStatus, Sample
 from ...core.records import IntentRecord
-from ...core.topology import Component, Kind
+from ...core.topology import Component
 from ..faults import Fault
 from .estate import USERS
-from .operations import REMEDIES, Operation
+from .operations import REMEDIES, Operation, actions_on
 from .physics import Outcome
 from .readings import Instruments, Monitoring
 from .simulation import STEP_S, Course, Simulation
 
 Watched = Literal["components", "replicas", "edges"]
-
-_COMMON = ("restart", "rolling_restart", "replace", "clean_up", "notify", "retry_budget")
-_SERVING = ("scale", "roll_back", "shed", "unshed", "degrade", "restore")
-
-# What there is to be done about a component: nobody scales a database or restarts what is not
-# theirs, and only a queue's consumers have messages to put aside.
-ACTIONS_OF: Mapping[Kind, tuple[str, ...]] = {
-    "service": _COMMON + _SERVING,
-    "api": _COMMON + _SERVING,
-    "ui": _COMMON + _SERVING,
-    "worker": (*_COMMON, "scale", "roll_back", "quarantine"),
-    "pipeline": (*_COMMON, "scale", "roll_back", "quarantine"),
-    "database": (*_COMMON, "fail_over", "shed", "unshed"),
-    "cache": _COMMON,
-    "queue": (*_COMMON, "quarantine"),
-    "external": ("notify", "retry_budget"),
-}
 
 # So long after its end the effect of what boots nothing may take to show.
 _SETTLE_S = 5.0
@@ -105,7 +88,8 @@ class SimulatedWorld:
     def actions(self, target: str) -> Mapping[str, SimulatedAction]:
         """What can be done to a component, a replica (``cart/2``) or an edge (``web>cart``)."""
         if target not in self._actions:
-            names = self._names_of_actions(target)
+            known = self.simulation.knows(target)
+            names = actions_on(self.simulation.course.estate, target) if known else ()
             self._actions[target] = {name: SimulatedAction(self, target, name) for name in names}
         return self._actions[target]
 
@@ -163,22 +147,6 @@ class SimulatedWorld:
             yield from (layout.replica_name(place) for place in range(layout.outside))
         if "edges" in watch:
             yield from (name for name in layout.edge_of if not name.startswith(f"{USERS}>"))
-
-    def _names_of_actions(self, target: str) -> tuple[str, ...]:
-        estate = self.simulation.course.estate
-        if ">" in target and not target.startswith(f"{USERS}>"):
-            names: tuple[str, ...] = tuple(
-                name for name, remedy in REMEDIES.items() if "edge" in remedy.on
-            )
-        elif "/" in target:
-            names = tuple(name for name, remedy in REMEDIES.items() if "replica" in remedy.on)
-        elif target in self.simulation.layout.names:
-            names = ACTIONS_OF[estate.service(target).kind]
-            if any(edge.caller != USERS for edge in estate.edges_into(target)):
-                names += ("isolate", "release")  # Users are nobody's to keep away.
-        else:
-            names = ()
-        return names
 
 
 class SimulatedProbe:

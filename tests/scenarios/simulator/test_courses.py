@@ -175,21 +175,41 @@ class TestScale:
         assert best.orders[0].at_s > 60.0
 
     def test_the_oracle_treats_all_callers_and_each_of_two_faults(self) -> None:
-        crash, stale = faults.crash("advice", 60.0), faults.stale_pool("db", 90.0, severity=1.0)
+        crash, stale = faults.crash("web", 60.0), faults.stale_pool("db", 90.0, severity=1.0)
         course = structs.replace(a_shop(stale, crash), until_s=300.0)
 
         best = oracle(course)
 
-        assert [order.target.partition("/")[0] for order in best.orders] == ["advice", "cart"]
+        assert [order.target.partition("/")[0] for order in best.orders] == ["web", "cart"]
 
     def test_remedies_name_every_concerned_component(self) -> None:
         loss = faults.correlated_loss("*", 10.0)
         course = a_shop(loss)
 
         assert remedies(course, loss) == [
-            tuple(Order(10.0, "replace", name) for name in ("web", "cart", "advice")),
-            tuple(Order(10.0, "replace", f"{name}/1") for name in ("web", "cart", "advice")),
+            tuple(Order(10.0, "replace", name) for name in ("web", "cart")),
+            tuple(Order(10.0, "replace", name) for name in ("web/1", "cart/1", "cart/2")),
         ]
+
+    def test_nothing_is_thought_of_that_nobody_can_do(self) -> None:
+        slow = faults.cascade("advice", 10.0)  # Others run it.
+
+        found = remedies(a_shop(slow), slow)
+
+        assert {order.name for orders in found for order in orders} == {"isolate", "degrade"}
+
+    def test_what_helps_together_is_found(self) -> None:
+        course = draw_course("shop", 1, kinds=["overload"], until_s=300.0)
+
+        best = oracle(course)
+
+        assert {"shed", "scale"} <= {order.name for order in best.orders}
+        alone = [
+            play(course, orders).harm()
+            for orders in remedies(course, course.faults[0])
+            if len({order.name for order in orders}) == 1
+        ]
+        assert best.harm < 0.95 * min(alone)
 
     @pytest.mark.parametrize(
         ("fault", "orders"),
@@ -228,11 +248,12 @@ class TestScale:
         assert {(each[0].name, tuple(o.target for o in each)) for each in single} >= orders
 
     def test_all_that_is_right_is_tried_one_after_the_other_as_well(self) -> None:
-        poison = faults.poison_message("cart", 5.0)
+        poison = faults.poison_message("sorter", 5.0)
+        course = a_shop(poison, more=(a_service("sorter", kind="worker"),))
 
-        assert remedies(a_shop(poison), poison)[-1] == (
-            Order(5.0, "quarantine", "cart"),
-            Order(15.0, "restart", "cart"),
+        assert remedies(course, poison)[-1] == (
+            Order(5.0, "quarantine", "sorter"),
+            Order(15.0, "restart", "sorter"),
         )
 
     def test_the_score_is_the_share_of_avoidable_harm_that_was_avoided(self) -> None:
@@ -249,4 +270,4 @@ def test_one_replica_of_each_is_lost_with_a_machine() -> None:
 
     dead = [layout.replica_name(place) for place in range(layout.outside) if state.present[place]
             and state.is_dead(place)]  # fmt: skip
-    assert dead == ["web/1", "cart/1", "advice/1"]
+    assert dead == ["web/1", "cart/1", "cart/2"]
