@@ -13,6 +13,7 @@ from ..bus.messages import (
     PauseTarget,
     RecoveryProposed,
     ResumeTarget,
+    TargetAnnotated,
     TargetProbed,
 )
 from ..core.casebook import Casebook
@@ -47,6 +48,7 @@ class Coordinator(Agent[CoordinatorConfig]):
     @on(AnomalyCleared)
     @on(HealthChanged)
     @on(TargetProbed)
+    @on(TargetAnnotated)
     @on(ActionFinished)
     @on(PauseTarget)
     @on(ResumeTarget)

@@ -6,6 +6,7 @@ Healthy samples end here: only changes cross a mailbox. When to look and what it
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -27,8 +28,10 @@ from ..core.watch import CALLS
 from .agent import Agent, AgentConfig, on
 from .eyes import Eyes
 from .guards.feed import CallFeed
-from .ports import Probe, Sample, World
+from .ports import AnnotatedWorld, Probe, Sample, World
 from .timers import Timer
+
+_log = logging.getLogger(__name__)
 
 
 class MonitorConfig(AgentConfig, frozen=True, kw_only=True):
@@ -60,6 +63,7 @@ class Monitor(Agent[MonitorConfig]):
     def __init__(self, config: MonitorConfig, world: World, charts: Mapping[str, Chart]) -> None:
         super().__init__(config)
         self._world = world
+        self._annotated = world if isinstance(world, AnnotatedWorld) else None
         self._rounds: Rounds[Probe] = Rounds(charts)
         self._eyes = Eyes(
             self._rounds, config.concurrent_looks, config.tick_s, self._take, self.spawn
@@ -69,6 +73,7 @@ class Monitor(Agent[MonitorConfig]):
     async def on_start(self) -> None:
         """Begin to look."""
         self._rounds.begin(self._world.probes, self.now_s)
+        await self._read_annotations()
         self.spawn(self._eyes.look_around(), name="look around")
         await self._sweep_later()
 
@@ -117,7 +122,19 @@ class Monitor(Agent[MonitorConfig]):
                 reading = Reading(target=target, metrics=metrics, taken_s=now_s, detail=CALLS)
                 await self.publish(reading)
             await self._tell(effects)
+        await self._read_annotations()
         await self._sweep_later()
+
+    async def _read_annotations(self) -> None:
+        if self._annotated is None:
+            return
+        for component in self._world.components:
+            try:
+                known = self._annotated.annotation(component.name)
+            except Exception as error:  # noqa: BLE001  A world may be anybody's.
+                _log.debug("no annotation of %s: %s", component.name, error)
+                continue
+            await self._tell(self._rounds.on_annotation(component.name, known, self.now_s))
 
     async def _sweep_later(self) -> None:
         await self.perform([StartTimer("sweep", "", self.now_s + self.config.sweep_s)])

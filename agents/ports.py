@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
 from ..core.records import ExperienceRecord, IncidentRecord, IntentRecord, Record
-from ..core.topology import Component
+from ..core.topology import Annotation, Component
 
 
 class Sample(Struct, frozen=True):
@@ -32,7 +32,8 @@ class Probe(Protocol):
     """Looks at one target.
 
     Attributes:
-        target: what it looks at.
+        target: what it looks at: a component (``cart``), one of its replicas (``cart/2``) or an
+            edge as its caller sees it (``web>cart``).
         name: unique among the probes of its target (``http``).
         every_s: seconds between two looks.
         timeout_s: how long one look may take; the probe itself ends it in time and then tells
@@ -120,7 +121,10 @@ class World(Protocol):
     def probes(self) -> Sequence[Probe]: ...
 
     def actions(self, target: str) -> Mapping[str, Action]:
-        """Actions of a target by name; ``isolate`` and ``release`` are the Breaker's."""
+        """Actions of a target by name; ``isolate`` and ``release`` are the Breaker's.
+
+        Asked for components, replicas and edges; a target without any has an empty mapping.
+        """
         ...
 
     def heartbeat(self, target: str, metrics: Mapping[str, float]) -> None:
@@ -129,6 +133,15 @@ class World(Protocol):
 
     async def __aenter__(self) -> World: ...
     async def __aexit__(self, *_: object) -> None: ...
+
+
+@runtime_checkable
+class AnnotatedWorld(Protocol):
+    """What a `World` may offer beside: what is known of components and not measured."""
+
+    def annotation(self, target: str) -> Annotation:
+        """Version, time of deployment and announced work of a component, as known now."""
+        ...
 
 
 class Journal(Protocol):

@@ -143,6 +143,26 @@ class HealthChanged(Message, frozen=True, kw_only=True):
     changed_s: float
 
 
+class TargetAnnotated(Message, frozen=True, kw_only=True):
+    """Something is known of a component beside what is measured.
+
+    Attributes:
+        target: which component.
+        version: of the deployment that runs, as people call it; empty when nobody told.
+        deployed_s: when it was deployed; ``None`` for long ago.
+        maintenance: start and end of each announced stretch of work on it.
+        told_s: when this became known here.
+        who: the person or program that told; empty for the world itself.
+    """
+
+    target: str
+    version: str = ""
+    deployed_s: float | None = None
+    maintenance: tuple[tuple[float, float], ...] = ()
+    told_s: float
+    who: str = ""
+
+
 class AnomalyDetected(Message, frozen=True, kw_only=True):
     """A detector is sure that a metric is not as it should be.
 

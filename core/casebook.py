@@ -2,12 +2,14 @@
 
 The casebook knows the topology, the health of every target and every open incident; it hands
 each message to the incidents that it concerns, and is the `Desk` at which they ask about the
-estate. It never forgets an incident because an agent crashed: it outlives its agent.
+estate. What a replica or an edge shows is a matter of the incident of its component, so that one
+trouble is never treated twice. The casebook never forgets an incident because an agent crashed: it
+outlives its agent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -23,17 +25,20 @@ from ..bus.messages import (
     ReleaseTarget,
     ResumeTarget,
     Status,
+    TargetAnnotated,
     TargetProbed,
 )
 from .casefile import CaseFile, Stage
 from .effects import Effect, Publish
+from .health import of_component
 from .incident import Incident
+from .notes import annotation_of
 from .playbook import Attempt
 from .policy import ActionFacts, EstateView, Pause, Policy, Ruling
 from .ranking import Estimate, Experience
 from .records import Ailment, ExperienceRecord, IncidentRecord, IntentRecord
 from .shapes import signature_of
-from .topology import Topology
+from .topology import Annotation, Topology, home_of
 from .treatment import ASIDE, Care
 from .triage import Blame, Standing, blame
 from .verify import condition_of
@@ -71,9 +76,10 @@ class Casebook:
         stranger: care for targets that are in no configuration.
 
     Attributes:
-        incidents: the open ones, by target; at most one each.
+        incidents: the open ones, by component; at most one each.
         health: status of each target that has been heard of.
         experience: what was learned of which action cures what.
+        annotations: what was told of components beside what is measured.
     """
 
     def __init__(
@@ -95,6 +101,7 @@ class Casebook:
         self.incidents: dict[str, Incident] = {}
         self.health: dict[str, Status] = dict.fromkeys(topology.components, Status.UNKNOWN)
         self.experience = experience or Experience()
+        self.annotations: dict[str, Annotation] = {}
         self._stranger = stranger or Care(plan=(), actions={})
         self._looked_s: dict[str, float] = {}
         self._past: dict[str, Past] = {}
@@ -109,16 +116,19 @@ class Casebook:
         match message:
             case AnomalyDetected():
                 effects = self._on_anomaly(message, now_s)
-            case AnomalyCleared(target=target) if target in self.incidents:
-                self.incidents[target].on_cleared(message.metric)
+            case AnomalyCleared(target=target):
+                self._on_cleared(target, message.metric)
                 effects = []
             case HealthChanged(target=target):
                 effects = self._on_health(target, message.status, message.reason, now_s)
             case TargetProbed(target=target):
                 self._looked_s[target] = message.taken_s
                 effects = self._on_health(target, message.status, "as just seen", now_s)
-            case ActionFinished(target=target) if target in self.incidents:
-                effects = self.incidents[target].on_finished(message, now_s)
+            case ActionFinished():
+                effects = self._on_finished(message, now_s)
+            case TargetAnnotated():
+                self._on_annotated(message)
+                effects = []
             case PauseTarget():
                 effects = self._on_pause(message, now_s)
             case ResumeTarget():
@@ -157,6 +167,16 @@ class Casebook:
             if target not in self.topology.components:
                 effects += incident.dismiss(f"{target} is not in the configuration", now_s)
         return effects + self._let_go() + self._tidy(now_s)
+
+    def status_of(self, component: str, concerned: Collection[str] = ()) -> Status:
+        """Health of a component with all that is looked at of it.
+
+        Args:
+            component: which.
+            concerned: parts of it that have to be proven good, not only not sick.
+        """
+        parts = {name: self._known(name) for name in self.topology.parts(component)}
+        return of_component(self._known(component), parts, concerned)
 
     def reconfigure(self, cares: Mapping[str, Care]) -> None:
         """Heal by another configuration from here on, open incidents included."""
@@ -237,8 +257,8 @@ class Casebook:
         ]
 
     def _on_anomaly(self, anomaly: AnomalyDetected, now_s: float) -> list[Effect]:
-        target = anomaly.target
-        self.health[target] = Status.SICK
+        self.health[anomaly.target] = Status.SICK
+        target = home_of(anomaly.target)
         known = self.incidents.get(target)
         if known is not None:
             return known.on_anomaly(anomaly, now_s)
@@ -263,13 +283,32 @@ class Casebook:
     def _on_health(self, target: str, status: Status, reason: str, now_s: float) -> list[Effect]:
         self.health[target] = status
         effects: list[Effect] = []
-        incident = self.incidents.get(target)
-        if incident is not None and incident.status is not status:
-            effects += incident.on_health(status, reason, now_s)
+        home = home_of(target)
+        incident = self.incidents.get(home)
+        if incident is not None:
+            whole = self.status_of(home, incident.concerned)
+            if incident.status is not whole:
+                effects += incident.on_health(whole, reason, now_s)
         for other in tuple(self.incidents.values()):
-            if target in self.topology.below(other.target):
+            if home in self.topology.below(other.target):
                 effects += other.look_again(now_s)
         return effects
+
+    def _on_cleared(self, target: str, metric: str) -> None:
+        incident = self.incidents.get(home_of(target))
+        if incident is not None:
+            incident.on_cleared(target, metric)
+
+    def _on_finished(self, message: ActionFinished, now_s: float) -> list[Effect]:
+        """What was run for an incident need not have been run on its own target."""
+        for incident in self.incidents.values():
+            if incident.name == message.incident:
+                return incident.on_finished(message, now_s)
+        return []
+
+    def _on_annotated(self, message: TargetAnnotated) -> None:
+        self.annotations[message.target] = annotation_of(message)
+        self.policy.announce(message.target, message.maintenance)
 
     def _on_pause(self, message: PauseTarget, now_s: float) -> list[Effect]:
         pause = Pause(
@@ -311,7 +350,7 @@ class Casebook:
         # It has had its time to follow a cause that was over before its last triage.
         recovered = past is not None and past.closed_s > asking.settled_s
         return Standing(
-            status=self.health.get(name, Status.UNKNOWN),
+            status=self.status_of(name),
             fresh=self._looked_s.get(name, float("-inf")) >= asking.asked_s,
             treated_as=self._treated_as(name),
             undecided=incident is not None and incident.stage is Stage.TRIAGE,
@@ -351,4 +390,8 @@ class Casebook:
             for other in self.topology.components.values()
             if other.group == component.group and other.name != component.name
         ]
-        return sum(self.health[name] is Status.HEALTHY for name in others) if others else None
+        healthy = sum(self.status_of(name) is Status.HEALTHY for name in others)
+        return healthy if others else None
+
+    def _known(self, target: str) -> Status:
+        return self.health.get(target, Status.UNKNOWN)

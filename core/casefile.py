@@ -55,7 +55,9 @@ class CaseFile:
         stage: where it stands.
         cause: the target that is treated instead of this one, or empty.
         status: health of the target as far as it is known here.
-        scores: of the metrics that are in alarm.
+        scores: of the metrics that are in alarm; those of a replica or an edge of the target go
+            by ``cart/2: alive``.
+        concerned: the target, and those of its replicas and edges that were in alarm.
         asked_s: when the present triage began; evidence must be newer.
         told_s: when a person was told of it, or of the incident that it is a relapse of.
         settled_s: until when it was last given time to follow a cause that is over.
@@ -71,6 +73,7 @@ class CaseFile:
         self.cause = ""
         self.status = Status.SICK
         self.scores: dict[str, float] = {}
+        self.concerned: dict[str, None] = {treatment.target: None}
         self.asked_s = opened_s
         self.settled_s = -math.inf
         self._own: set[str] = set()  # Metrics in alarm that no dependency explains.
@@ -89,15 +92,21 @@ class CaseFile:
 
     # --- evidence -----------------------------------------------------------------------------
 
-    def on_cleared(self, metric: str) -> None:
+    def on_cleared(self, target: str, metric: str) -> None:
         """A metric is back in its band."""
-        self.scores.pop(metric, None)
-        self._own.discard(metric)
+        name = self._name(target, metric)
+        self.scores.pop(name, None)
+        self._own.discard(name)
 
     def _take_in(self, anomaly: AnomalyDetected) -> None:
-        self.scores[anomaly.metric] = anomaly.score
+        name = self._name(anomaly.target, anomaly.metric)
+        self.scores[name] = anomaly.score
+        self.concerned[anomaly.target] = None
         if anomaly.own:
-            self._own.add(anomaly.metric)
+            self._own.add(name)
+
+    def _name(self, target: str, metric: str) -> str:
+        return metric if target == self.target else f"{target}: {metric}"
 
     # --- stages and timers --------------------------------------------------------------------
 

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from .topology import home_of, sides
+
 Mode = Literal["observe", "recommend", "act"]
+_MODES: tuple[Mode, ...] = ("observe", "recommend", "act")
+
+# Who pauses what the world itself announces work on.
+ANNOUNCED = "announcement"
+_WORK = "maintenance"
 
 # Rules without a time of their own are asked again this soon: a place may be free by then.
 _ASK_AGAIN_S = 1.0
@@ -152,17 +159,19 @@ class Policy:
         """Say whether the action may run on the target now.
 
         Args:
-            target: a component; an empty one means nothing, never everything.
+            target: a component, or a part of one, which counts as the component; an empty one
+                means nothing, never everything.
             action: what is to be run.
             estate: everything else that matters.
             now_s: loop time.
         """
+        home = home_of(target)
         objection = (
             self._never(target, action)
             or self._paused(target, now_s)
-            or self._too_often(target, now_s)
-            or self._too_wide(target, action, now_s)
-            or self._doubtful(target, action, estate, now_s)
+            or self._too_often(home, now_s)
+            or self._too_wide(home, action, now_s)
+            or self._doubtful(home, action, estate, now_s)
         )
         if objection is not None:
             return objection
@@ -173,8 +182,9 @@ class Policy:
         return Permit()
 
     def mode_of(self, target: str) -> Mode:
-        """The mode that holds for a component."""
-        return self.modes.get(target, self.config.mode)
+        """The mode that holds for a target: the most careful one of the components it touches."""
+        modes = [self.modes.get(name, self.config.mode) for name in sides(target)]
+        return min(modes, key=_MODES.index)
 
     def may_isolate(self, target: str, now_s: float) -> bool:
         """Say whether calls may be kept away from a target: only where mendel acts by itself."""
@@ -184,13 +194,14 @@ class Policy:
 
     def started(self, intent: str, target: str, action: ActionFacts, now_s: float) -> None:
         """An action that was permitted begins."""
-        self._of_component.setdefault(target, deque()).append(now_s)
+        home = home_of(target)
+        self._of_component.setdefault(home, deque()).append(now_s)
         self._of_estate.append(now_s)
-        self._running[intent] = (target, action.disruptive)
+        self._running[intent] = (home, action.disruptive)
 
     def remember(self, target: str, at_s: float) -> None:
         """An earlier run of mendel began an action; its limits are ours. Oldest first."""
-        self._of_component.setdefault(target, deque()).append(at_s)
+        self._of_component.setdefault(home_of(target), deque()).append(at_s)
         self._of_estate.append(at_s)
 
     def finished(self, intent: str) -> None:
@@ -200,6 +211,17 @@ class Policy:
     def pause(self, pause: Pause) -> None:
         """Keep hands off for a while."""
         self.pauses.append(pause)
+
+    def announce(self, target: str, windows: Sequence[tuple[float, float]]) -> None:
+        """Keep hands off while announced work goes on; it replaces what was announced before."""
+        others = (each for each in self.pauses if (each.target, each.who) != (target, ANNOUNCED))
+        self.pauses = [
+            *others,
+            *(
+                Pause(target=target, start_s=start_s, end_s=end_s, who=ANNOUNCED, reason=_WORK)
+                for start_s, end_s in windows
+            ),
+        ]
 
     def resume(self, target: str, now_s: float) -> bool:
         """End all pauses that hold for a target now; ``*`` ends those of the whole estate.
@@ -213,11 +235,13 @@ class Policy:
         return found
 
     def pause_of(self, target: str, now_s: float) -> Pause | None:
-        """The pause that holds for a target now and ends last, if there is one."""
+        """The pause that holds for a target now and ends last, if there is one.
+
+        That of a component holds for its replicas, and for edges on either side of it.
+        """
         self.pauses = [each for each in self.pauses if each.end_s > now_s]
-        holding = [
-            each for each in self.pauses if each.target in (target, "*") and each.start_s <= now_s
-        ]
+        named = (target, "*", *sides(target))
+        holding = [each for each in self.pauses if each.target in named and each.start_s <= now_s]
         return max(holding, key=lambda pause: pause.end_s, default=None)
 
     def _never(self, target: str, action: ActionFacts) -> Denied | None:

@@ -23,7 +23,9 @@ from ..bus.messages import (
     TargetProbed,
 )
 from .effects import Effect, Publish, Record
+from .notes import told
 from .records import WindowRecord
+from .topology import Annotation, home_of
 from .treatment import ASIDE
 from .watch import TargetWatch
 from .windows import Rows
@@ -109,6 +111,10 @@ class Rounds(Generic[P]):
 
     def __init__(self, charts: Mapping[str, Chart]) -> None:
         self._charts = charts
+        self._parts: dict[str, list[Chart]] = {}
+        for target, chart in charts.items():
+            self._parts.setdefault(home_of(target), []).append(chart)
+        self._annotations: dict[str, Annotation] = {}
         self._looks: dict[str, list[Look[P]]] = {}
         self._heap: list[tuple[float, int, Look[P]]] = []
         self._order = 0
@@ -157,8 +163,8 @@ class Rounds(Generic[P]):
         """
         chart = look._chart
         chart.rows.add(now_s, metrics)
-        told = chart.watch.on_sample(look.probe.name, metrics, detail, now_s)
-        return [*_published(told), *self._done(look, now_s)]
+        news = chart.watch.on_sample(look.probe.name, metrics, detail, now_s)
+        return [*_published(news), *self._done(look, now_s)]
 
     def on_no_data(self, look: Look[P], now_s: float) -> list[Effect]:
         """A look has come back with nothing: neither up nor down."""
@@ -177,8 +183,15 @@ class Rounds(Generic[P]):
 
     def on_sweep(self, now_s: float) -> list[Effect]:
         """Look for probes that have fallen silent."""
-        told = (each for chart in self._charts.values() for each in chart.watch.on_sweep(now_s))
-        return _published(told)
+        news = (each for chart in self._charts.values() for each in chart.watch.on_sweep(now_s))
+        return _published(news)
+
+    def on_annotation(self, target: str, known: Annotation, now_s: float) -> list[Effect]:
+        """What the world knows of a component beside what is measured: told when it is new."""
+        if known == self._annotations.get(target, Annotation()):
+            return []
+        self._annotations[target] = known
+        return [Publish(told(target, known, now_s))]
 
     # --- what others say ----------------------------------------------------------------------
 
@@ -213,20 +226,30 @@ class Rounds(Generic[P]):
 
     def _excuse(self, message: ActionStarted, now_s: float) -> list[Effect]:
         """What a target shows while it is being restarted is no news."""
-        chart = self._charts.get(message.target)
-        if chart is None or message.action in ASIDE:
+        if message.action in ASIDE:
             return []
         until_s = message.started_s + message.timeout_s
-        return _published(chart.watch.on_action_started(until_s, now_s))
+        return [
+            effect
+            for chart in self._concerned(message.target)
+            for effect in _published(chart.watch.on_action_started(until_s, now_s))
+        ]
 
     def _ask_for_proof(self, message: ActionFinished, now_s: float) -> list[Effect]:
         """After an action the target boots, and then has to prove itself."""
-        chart = self._charts.get(message.target)
-        if chart is None or message.action in ASIDE:
+        if message.action in ASIDE:
             return []
         settle_s = message.settle_s if message.outcome == "succeeded" else 0.0
-        told = chart.watch.on_booting(message.finished_s + settle_s, now_s)
-        return [*_published(told), *self._look_now(message.target, now_s)]
+        effects: list[Effect] = []
+        for chart in self._concerned(message.target):
+            effects += _published(chart.watch.on_booting(message.finished_s + settle_s, now_s))
+            effects += self._look_now(chart.watch.target, now_s)
+        return effects
+
+    def _concerned(self, target: str) -> list[Chart]:
+        """What an action on a target shows in: of a component, in all its parts as well."""
+        chart = self._charts.get(target)
+        return self._parts.get(target) or ([chart] if chart is not None else [])
 
     # --- when ---------------------------------------------------------------------------------
 

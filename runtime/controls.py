@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from ..bus.envelope import Envelope
 from ..bus.messages import (
@@ -22,11 +23,14 @@ from ..bus.messages import (
     PluginRejected,
     Reading,
     ResumeTarget,
+    Status,
     StoreDegraded,
     StoreRecovered,
 )
 from ..bus.subjects import matches
 from ..core.casefile import Stage
+from ..core.notes import told
+from ..core.topology import Annotation
 from ..documents.kinds import did_you_mean
 from ..errors import ConfigError
 from .store import Archive
@@ -93,7 +97,7 @@ class SystemControls:
             mode=system.parts.policy.config.mode,
             status=system.health(),
             uptime_s=self._loop.time() - system.started_s,
-            components=tuple(self._component(name) for name in system.parts.charts),
+            components=self._components(),
             approvals=tuple(self._approvals()),
             warnings=tuple(self._warnings.values()),
             counters=self._counters(),
@@ -171,6 +175,14 @@ class SystemControls:
         self._check_target(target)
         await self._system.bus.publish(Heartbeat(target=target, metrics=metrics))
 
+    async def annotate(self, *, target: str, version: str, age_s: float, who: str) -> None:
+        """A component was deployed ``age_s`` ago; troubles since then are seen in its light."""
+        self._check_target(target)
+        now_s = self._loop.time()
+        before = self._system.parts.casebook.annotations.get(target, Annotation())
+        known = structs.replace(before, version=version, deployed_s=now_s - age_s)
+        await self._system.bus.publish(told(target, known, now_s, who=who))
+
     async def stop(self, *, who: str) -> None:
         """Begin to stop; returns before it is done."""
         self._on_stop()
@@ -202,7 +214,11 @@ class SystemControls:
             case _:
                 pass  # Nothing that a status would show.
 
-    def _component(self, name: str) -> ComponentView:
+    def _components(self) -> tuple[ComponentView, ...]:
+        statuses = self._system.statuses()
+        return tuple(self._component(name, status) for name, status in statuses.items())
+
+    def _component(self, name: str, status: Status) -> ComponentView:
         parts, now_s = self._system.parts, self._loop.time()
         component = parts.casebook.topology.components[name]
         health = self._health.get(name)
@@ -211,7 +227,7 @@ class SystemControls:
         return ComponentView(
             name=name,
             kind=component.kind,
-            status=parts.charts[name].watch.status,
+            status=status,
             reason=health.reason if health is not None else "not looked at yet",
             for_s=now_s - (health.changed_s if health is not None else self._system.started_s),
             circuit=parts.board.state_of(name),
@@ -220,6 +236,11 @@ class SystemControls:
             incident=incident.name if incident is not None else "",
             stage=incident.stage if incident is not None else "",
             depends_on=component.depends_on,
+            parts={
+                part: seen.status
+                for part in parts.casebook.topology.parts(name)
+                if (seen := parts.charts[part].watch).status in (Status.SICK, Status.SUSPECT)
+            },
         )
 
     def _approvals(self) -> list[ApprovalView]:
@@ -256,7 +277,7 @@ class SystemControls:
         )
 
     def _check_target(self, target: str) -> None:
-        known = list(self._system.parts.charts)
+        known = list(self._system.parts.casebook.topology.components)
         if target != "*" and target not in known:
             help_ = did_you_mean(target, known, "components")
             raise ConfigError(f"there is no component {target!r}; {help_}")

@@ -18,7 +18,7 @@ from ..core.playbook import plan_of
 from ..core.policy import ActionFacts, Mode, Policy
 from ..core.ranking import Experience, RankingConfig
 from ..core.rounds import Chart
-from ..core.topology import Component, Topology
+from ..core.topology import Component, Topology, home_of
 from ..core.treatment import Care
 from ..core.watch import TargetWatch, WatchConfig
 from .config import Config
@@ -26,6 +26,7 @@ from .layers import DefaultsConfig, Layer
 
 # A probe that missed three turns in a row is silent; one or two may be a busy moment.
 _MISSED_TURNS = 3
+_NOTHING_SAID = DefaultsConfig()
 
 
 class Parts(Struct, frozen=True):
@@ -62,7 +63,7 @@ def build(
         run: number of this run, first part of every incident's name.
     """
     settings = settings_of(config, world.components)
-    topology = Topology(world.components)
+    topology = Topology(world.components, (probe.target for probe in world.probes))
     policy = Policy(config.policy, modes_of(config))
     cares = {
         component.name: care_of(component, settings[component.name], world.actions(component.name))
@@ -151,9 +152,10 @@ def _charts(settings: Mapping[str, DefaultsConfig], world: World) -> dict[str, C
     for probe in world.probes:
         probes.setdefault(probe.target, []).append(probe)
     charts = {}
-    for name, each in settings.items():
-        silent_s = _silences(each.watch, probes.get(name, ()))
-        charts[name] = Chart(TargetWatch(name, each.watch, silent_s))
+    for name in dict.fromkeys((*settings, *probes)):
+        # What is no part of any component is watched as if it were one without settings.
+        watch = settings.get(home_of(name), _NOTHING_SAID).watch
+        charts[name] = Chart(TargetWatch(name, watch, _silences(watch, probes.get(name, ()))))
     return charts
 
 

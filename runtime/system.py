@@ -32,7 +32,7 @@ from ..bus.messages import (
     PluginRejected,
     Status,
 )
-from ..core.health import Overall, overall
+from ..core.health import Overall, of_component, overall
 from ..core.policy import Pause
 from ..core.restarts import ChildSpec
 from ..errors import BusClosed, ConfigError, PluginError
@@ -232,7 +232,14 @@ class System:
 
     def statuses(self) -> dict[str, Status]:
         """Health of each component, in the order of the configuration."""
-        return {name: chart.watch.status for name, chart in self.parts.charts.items()}
+        charts, topology = self.parts.charts, self.parts.casebook.topology
+        return {
+            name: of_component(
+                charts[name].watch.status,
+                {part: charts[part].watch.status for part in topology.parts(name)},
+            )
+            for name in topology.components
+        }
 
     def health(self) -> Overall:
         """Health of the whole."""

@@ -44,6 +44,10 @@ class Controls(Protocol):
         """A component reports itself."""
         ...
 
+    async def annotate(self, *, target: str, version: str, age_s: float, who: str) -> None:
+        """A component was deployed ``age_s`` ago."""
+        ...
+
     async def stop(self, *, who: str) -> None:
         """Begin to stop; returns before it is done."""
         ...
@@ -98,6 +102,12 @@ class _Heartbeat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     metrics: dict[str, float] = {}
 
 
+class _Annotate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    target: _Named
+    version: _Named
+    age_s: Annotated[float, Meta(ge=0)] = 0.0
+
+
 class _Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pattern: str = ">"
     limit: _Limit = 20
@@ -112,7 +122,8 @@ VERBS: dict[str, type[Struct]] = {
     "resume": _Resume,
     "approve": _Approve,
     "heartbeat": _Heartbeat,
+    "annotate": _Annotate,
     "stop": _Nothing,
     "events": _Events,
 }
-SIGNED = frozenset({"pause", "resume", "approve", "stop"})  # Who asked goes on record.
+SIGNED = frozenset({"pause", "resume", "approve", "annotate", "stop"})  # Who asked goes on record.

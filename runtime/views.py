@@ -29,6 +29,7 @@ class ComponentView(Struct, frozen=True, kw_only=True):
         incident: its open incident, or empty.
         stage: where that incident stands, or empty.
         depends_on: what it cannot do its work without.
+        parts: status of those of its replicas and of edges to it that are not well.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ComponentView(Struct, frozen=True, kw_only=True):
     incident: str = ""
     stage: str = ""
     depends_on: tuple[str, ...] = ()
+    parts: dict[str, str] = {}
 
 
 class ApprovalView(Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from ..bus.messages import (
     Status,
     StoreDegraded,
     StoreRecovered,
+    TargetAnnotated,
 )
 from ..core.units import format_duration
 
@@ -51,6 +52,10 @@ def _seen(message: Message) -> str:
             return message.reason or f"{message.metric} is {message.value:g}, out of bounds"
         case AnomalyCleared():
             return f"{message.metric} is back within its bounds"
+        case TargetAnnotated(version=version) if version:
+            return f"runs {version}"
+        case TargetAnnotated():
+            return "work on it is announced"
         case HealthChanged(status=Status.HEALTHY, previous=Status.SICK | Status.SUSPECT):
             return "healthy again"
         case HealthChanged(status=Status.SICK | Status.UNKNOWN):

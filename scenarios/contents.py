@@ -16,8 +16,9 @@ from ..bus.messages import (
     PauseTarget,
     Reconfigure,
     ResumeTarget,
+    TargetAnnotated,
 )
-from ..core.topology import Component
+from ..core.topology import Component, sides
 from ..core.watch import CALLS
 from ..errors import MessageError
 from .recording import Event, Fault, Label, Recording, Row
@@ -30,7 +31,13 @@ JUDGED_ON = (
 )
 
 # What people and other programs say to a healer while it runs; all else it finds out or decides.
-INPUTS: tuple[type[Message], ...] = (PauseTarget, ResumeTarget, ApprovalGiven, Reconfigure)
+INPUTS: tuple[type[Message], ...] = (
+    PauseTarget,
+    ResumeTarget,
+    ApprovalGiven,
+    Reconfigure,
+    TargetAnnotated,
+)
 
 Lane = tuple[str, str]
 """A target and the name of one of its probes."""
@@ -125,7 +132,8 @@ def survey(recording: Recording) -> Contents:
                 pass
     header = recording.header
     declared = {each.name for each in header.components}
-    others = dict.fromkeys(target for target, _ in tally.lanes if target not in declared)
+    named = (name for target, _ in tally.lanes for name in sides(target))
+    others = dict.fromkeys(name for name in named if name not in declared)
     return Contents(
         components=(*header.components, *(Component(name=name) for name in others)),
         every_s={lane: _usual(times_s) for lane, times_s in tally.lanes.items()},

@@ -120,6 +120,30 @@ def pause(
     _tell(out, f"{component} is paused for {format_duration(for_s)}")
 
 
+def deployed(
+    component: str,
+    /,
+    *,
+    version: str,
+    age_s: Annotated[float, Parameter(name="--ago", converter=_duration)] = 0.0,
+    state: Place = None,
+    out: Printer,
+) -> None:
+    """Tell that a new version of a component was deployed.
+
+    Trouble that begins with a deployment is first put down to it, and a roll back is tried before a
+    restart.
+
+    Args:
+        component: its name.
+        version: the version that runs now.
+        age_s: how long ago that was, such as 2m; left out, it has just happened.
+    """
+    with _runtime(state) as runtime:
+        runtime.wish("annotate", target=component, version=version, age_s=age_s)
+    _tell(out, f"{component} runs {version}")
+
+
 def resume(component: str, /, *, state: Place = None, out: Printer) -> None:
     """End a pause, and take up again what was handed to a person.
 

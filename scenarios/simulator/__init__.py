@@ -1,5 +1,6 @@
 """Estates that fail and heal as real ones do, in virtual time and without agents or with them."""
 
+from ...core.topology import Annotation
 from ..scoring import score
 from .draws import candidates, draw_course, draw_fault
 from .estate import USERS, Edge, Estate, Service, Traffic
@@ -10,7 +11,7 @@ from .readings import Monitoring
 from .simulation import Course, Simulation
 from .splits import GROUPS, SPLITS, TRAINING, VALIDATION, Group, Split, name_of
 from .topologies import SHAPES, draw_estate
-from .world import Annotation, SimulatedWorld
+from .world import SimulatedWorld
 
 __all__ = [
     "GROUPS",

@@ -10,11 +10,9 @@ import asyncio
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from msgspec import Struct
-
 from ...agents.ports import ActionResult, IntentStatus, Sample
 from ...core.records import IntentRecord
-from ...core.topology import Component
+from ...core.topology import Annotation, Component
 from ..faults import Fault
 from .estate import USERS
 from .operations import REMEDIES, Operation, actions_on
@@ -27,20 +25,6 @@ Watched = Literal["components", "replicas", "edges"]
 # So long after its end the effect of what boots nothing may take to show.
 _SETTLE_S = 5.0
 _BOOTS = ("restart", "rolling_restart", "replace", "scale", "roll_back", "fail_over")
-
-
-class Annotation(Struct, frozen=True, kw_only=True):
-    """What is known of a component beside what is measured.
-
-    Attributes:
-        version: number of the deployment that runs.
-        deployed_s: loop time at which it was deployed; minus infinity for long ago.
-        maintenance: start and end of announced work, loop times.
-    """
-
-    version: int = 1
-    deployed_s: float = float("-inf")
-    maintenance: tuple[tuple[float, float], ...] = ()
 
 
 class SimulatedWorld:
@@ -101,7 +85,7 @@ class SimulatedWorld:
         deployed = [each for each in faults if each.kind.endswith("_deploy") and each.at_s <= now_s]
         works = [each for each in faults if each.kind == "maintenance"]
         return Annotation(
-            version=1 + len(deployed),
+            version=f"v{1 + len(deployed)}",
             deployed_s=began_s + max((each.at_s for each in deployed), default=float("-inf")),
             maintenance=tuple(_window(each, began_s) for each in works),
         )

@@ -238,3 +238,51 @@ def test_whatever_is_asked_no_limit_is_ever_exceeded(
         assert len([at_s for at_s, _ in begun if at_s + 100.0 > now_s]) <= all_of_it
         assert len(set(disrupted)) == len(disrupted)
         assert len(disrupted) <= max(1.0, share * 6)
+
+
+def test_a_replica_counts_for_its_component() -> None:
+    policy = a_policy(component_actions=1)
+    policy.started("1-1.1", "a/1", RESTART, now_s=90.0)
+
+    assert ruling(policy, "a/2") == Denied("a had 1 actions in the last 600 s", 690.0)
+    assert ruling(policy, "b/1") == Permit()
+
+
+def test_two_replicas_of_a_component_are_not_disrupted_at_once() -> None:
+    policy = a_policy()
+    policy.started("1-1.1", "a/1", RESTART, now_s=90.0)
+
+    assert ruling(policy, "a/2") == Denied("another action is under way on a", 101.0)
+    policy.finished("1-1.1")
+    assert ruling(policy, "a/2") == Permit()
+
+
+def test_a_pause_of_a_component_holds_for_its_parts_and_for_edges_of_both_sides() -> None:
+    policy = a_policy()
+    policy.pause(Pause(target="a", start_s=0.0, end_s=200.0, who="ada"))
+
+    for target in ("a", "a/1", "a>b", "b>a"):
+        assert ruling(policy, target) == Denied("a is paused by ada", 200.0, wanted=True)
+    assert ruling(policy, "b>c") == Permit()
+
+
+def test_on_an_edge_the_more_careful_mode_of_its_two_sides_holds() -> None:
+    policy = a_policy(modes={"a": "observe", "b": "recommend"})
+
+    assert policy.mode_of("a>b") == "observe"
+    assert policy.mode_of("c>b/1") == "recommend"
+    assert policy.mode_of("c") == "act"
+
+
+def test_work_that_is_announced_anew_replaces_what_was_announced_not_what_people_paused() -> None:
+    policy = a_policy()
+    policy.pause(Pause(target="a", start_s=0.0, end_s=150.0, who="ada"))
+    policy.announce("a", [(0.0, 900.0), (2000.0, 2100.0)])
+    policy.announce("b", [(0.0, 900.0)])
+    policy.announce("a", [(0.0, 120.0)])
+
+    assert ruling(policy, "a") == Denied("a is paused by ada", 150.0, wanted=True)
+    assert ruling(policy, "b") == Denied(
+        "b is paused by announcement: maintenance", 900.0, wanted=True
+    )
+    assert ruling(policy, "a", now_s=150.0) == Permit()

@@ -1,6 +1,6 @@
 from hypothesis import given
 from hypothesis import strategies as st
-from mendel.core.topology import Component, Topology
+from mendel.core.topology import Component, Topology, home_of, sides
 
 NAMES = ["a", "b", "c", "d", "e"]
 
@@ -47,3 +47,20 @@ def test_above_and_below_are_two_sides_of_the_same(edges: list[tuple[str, str]])
 
     assert pairs == {(other, name) for name in NAMES for other in topology.above(name)}
     assert all(name != other for name, other in pairs)
+
+
+def test_replicas_and_edges_are_parts_of_their_component() -> None:
+    targets = ("cart", "cart/1", "web>cart", "cart/2", "web>db")
+    topology = Topology([Component(name=each) for each in ("db", "cart", "web")], targets)
+
+    assert topology.parts("cart") == ("cart/1", "web>cart", "cart/2")
+    assert topology.replicas("cart") == ("cart/1", "cart/2")
+    assert topology.edges_to("cart") == ("web>cart",)
+    assert topology.parts("web") == ()
+    assert (home_of("web/1>cart/2"), sides("web/1>cart/2")) == ("cart", ("web", "cart"))
+
+
+def test_callers_need_it_directly() -> None:
+    topology = a_topology(db="", cart="db", web="cart", ads="db")
+
+    assert topology.callers("db") == ("cart", "ads")

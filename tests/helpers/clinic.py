@@ -80,6 +80,7 @@ class Clinic:
 
     Args:
         needs: for each component what it depends on.
+        targets: replicas and edges that are looked at.
         care: how each is healed, or all by ``a_care()``.
         policy: limits.
         groups: group of the components that have one.
@@ -90,6 +91,7 @@ class Clinic:
         self,
         needs: dict[str, tuple[str, ...]] | None = None,
         *,
+        targets: Sequence[str] = (),
         care: Care | dict[str, Care] | None = None,
         policy: PolicyConfig | None = None,
         modes: dict[str, Mode] | None = None,
@@ -108,7 +110,7 @@ class Clinic:
         # The second one hears the same and must wish for the same: decisions are deterministic.
         self.book, self.twin = (
             Casebook(
-                Topology(components),
+                Topology(components, targets),
                 cares,
                 Policy(policy or PolicyConfig(), modes),
                 run=run,
@@ -122,8 +124,8 @@ class Clinic:
         self.on_step: Callable[[], None] = lambda: None
         self.now_s = 10.0
         self.advice = advice
-        self.health = dict.fromkeys(needs, Status.HEALTHY)
-        self.alarms: dict[str, list[str]] = {name: [] for name in needs}
+        self.health = dict.fromkeys((*needs, *targets), Status.HEALTHY)
+        self.alarms: dict[str, list[str]] = {name: [] for name in self.health}
         self.timers: dict[tuple[str, str], float] = {}
         self.running: dict[str, RunAction] = {}
         self.effects: list[Effect] = []

@@ -85,6 +85,9 @@ class Estate:
     async def heartbeat(self, *, target: str, metrics: dict[str, float]) -> None:
         self.log.append(("heartbeat", target, metrics))
 
+    async def annotate(self, *, target: str, version: str, age_s: float, who: str) -> None:
+        self.log.append(("annotate", target, version, age_s, who))
+
     async def stop(self, *, who: str) -> None:
         self.changed.set()
         if self.hangs:
@@ -159,6 +162,7 @@ class TestVerbs:
         await ask(path, "resume", target="cart")
         await ask(path, "approve", approval="a1")
         await ask(path, "heartbeat", target="cart", metrics={"queue": 3})
+        await ask(path, "annotate", target="cart", version="1.4", age_s=60)
         await ask(path, "stop")
         with pytest.raises(Refused, match="unknown field `who`"):
             await ask(path, "resume", target="cart", who="root")
@@ -168,6 +172,7 @@ class TestVerbs:
             ("resume", "cart", ME),
             ("approve", "a1", ME),
             ("heartbeat", "cart", {"queue": 3.0}),
+            ("annotate", "cart", "1.4", 60.0, ME),
             ("stop", ME),
         ]
 

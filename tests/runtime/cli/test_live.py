@@ -198,6 +198,14 @@ class TestHealing:
         wait_for(runtime.is_healthy)
         assert runtime.pid("cart") != dead
 
+    def test_whoever_deploys_says_so(self, runtime: Runtime) -> None:
+        assert runtime.do("deployed", "db", "--version", "1.4", "--ago", "2m") == (
+            0,
+            "db runs 1.4\n",
+            "",
+        )
+        assert "db: runs 1.4" in runtime.do("events")[1]
+
     def test_a_pause_is_shown_until_it_is_ended(self, runtime: Runtime) -> None:
         assert runtime.do("pause", "db", "--for", "10m", "--reason", "lunch") == (
             0,

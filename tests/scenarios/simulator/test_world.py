@@ -215,11 +215,12 @@ async def test_deployments_and_announced_work_are_told() -> None:
     course = a_shop(faults.good_deploy("cart", 20.0), faults.maintenance("web", 100.0))
     async with SimulatedWorld(course) as world:
         await asyncio.sleep(10)
-        assert world.annotation("cart").version == 1
+        assert world.annotation("cart").version == "v1"
         await asyncio.sleep(20)
         world.catch_up()
 
-        assert (world.annotation("cart").version, world.annotation("cart").deployed_s) == (2, 20.0)
+        cart = world.annotation("cart")
+        assert (cart.version, cart.deployed_s) == ("v2", 20.0)
         assert world.annotation("web").maintenance == ((100.0, 220.0),)
 
 
