@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mendel.agents.journal import MemoryJournal
 from mendel.bus.messages import IncidentOpened, Message, TargetAnnotated
+from mendel.core.notes import annotation_of
 from mendel.core.topology import Annotation
 from mendel.runtime.config import Config
 from mendel.runtime.system import System
@@ -80,4 +81,5 @@ async def test_a_recording_tells_deployments_as_the_world_did(tmp_path: Path) ->
     assert {each.name for each in recorded.components} == {"web", "cart", "db", "advice"}
     assert {"cart/2", "web>cart"} < {each.target for each in recorded.probes}
     told = [each.message for each in recorded.contents.inputs]
-    assert [(each.target, each.version) for each in told][-1] == ("cart", "v2")
+    assert isinstance(told[-1], TargetAnnotated)
+    assert annotation_of(told[-1]) == Annotation(version="v2", deployed_s=20.0)
