@@ -8,6 +8,7 @@ from ..bus.messages import (
     AnomalyCleared,
     AnomalyDetected,
     ApprovalGiven,
+    ConfigChanged,
     HealthChanged,
     Message,
     PauseTarget,
@@ -53,6 +54,7 @@ class Coordinator(Agent[CoordinatorConfig]):
     @on(PauseTarget)
     @on(ResumeTarget)
     @on(ApprovalGiven)
+    @on(ConfigChanged)
     async def decide(self, message: Message) -> None:
         """Whatever concerns an incident is the casebook's to decide."""
         await self.perform(self._casebook.on_message(message, self.now_s))

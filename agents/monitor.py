@@ -15,6 +15,7 @@ from msgspec import Meta
 from ..bus.messages import (
     ActionFinished,
     ActionStarted,
+    ConfigChanged,
     Heartbeat,
     IncidentClosed,
     IncidentOpened,
@@ -84,6 +85,8 @@ class Monitor(Agent[MonitorConfig]):
 
     async def _take(self, look: Look[Probe], sample: Sample | None) -> None:
         now_s = self.now_s
+        if look.is_over:
+            return
         if sample is None:
             await self._tell(self._rounds.on_no_data(look, now_s))
             return
@@ -100,6 +103,11 @@ class Monitor(Agent[MonitorConfig]):
     def take_heartbeat(self, message: Heartbeat) -> None:
         """A component reports by itself; its probe reads it."""
         self._world.heartbeat(message.target, message.metrics)
+
+    @on(ConfigChanged)
+    async def rearrange(self, _: ConfigChanged) -> None:
+        """The world may have other probes now."""
+        await self._tell(self._rounds.rearrange(self._world.probes, self.now_s))
 
     @on(ProbeNow)
     @on(ActionStarted)

@@ -555,6 +555,46 @@ class Reconfigured(Message, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class ConfigChanged(Message, frozen=True, kw_only=True):
+    """The system heals by another configuration from now on.
+
+    Attributes:
+        changes: what is different, in words; the first hundred.
+        source: where the configuration was read.
+        who: the person or program that asked for it.
+        reason: why, or empty.
+        took_s: how long it took to put into force, once it was read and found good.
+        changed_s: when.
+    """
+
+    system: ClassVar[bool] = True
+
+    changes: tuple[str, ...]
+    source: str = ""
+    who: str = ""
+    reason: str = ""
+    took_s: float = 0.0
+    changed_s: float
+
+
+class ConfigRefused(Message, frozen=True, kw_only=True):
+    """A configuration was not taken; the one before it holds, unchanged.
+
+    Attributes:
+        problems: everything that is wrong with it, in words; the first hundred.
+        source: where it was read.
+        who: the person or program that asked for it.
+        refused_s: when.
+    """
+
+    system: ClassVar[bool] = True
+
+    problems: tuple[str, ...]
+    source: str = ""
+    who: str = ""
+    refused_s: float
+
+
 class StoreDegraded(Message, frozen=True, kw_only=True):
     """The store cannot write; healing goes on, and its record is in memory only."""
 

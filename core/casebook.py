@@ -19,6 +19,7 @@ from ..bus.messages import (
     AnomalyCleared,
     AnomalyDetected,
     ApprovalGiven,
+    ConfigChanged,
     HealthChanged,
     Message,
     PauseTarget,
@@ -45,6 +46,7 @@ from .verify import condition_of
 
 # A person who wrote a plan knows what is in no record: it takes more to do otherwise.
 _INSISTENCE = 2.0
+_GONE = "{} is not in the configuration"
 
 
 class Past(Struct, frozen=True):
@@ -110,6 +112,7 @@ class Casebook:
         self._isolations = tuple(isolations)
         self._run = run
         self._count = 0
+        self._gone: set[str] = set()  # Components once; what is still said of them is old news.
 
     def on_message(self, message: Message, now_s: float) -> list[Effect]:
         """Take a message, and wish for what follows from it."""
@@ -133,12 +136,10 @@ class Casebook:
                 effects = self._on_pause(message, now_s)
             case ResumeTarget():
                 effects = self._on_resume(message, now_s)
+            case ConfigChanged():
+                effects = self._dismiss_gone(now_s)
             case ApprovalGiven():
-                effects = [
-                    effect
-                    for incident in tuple(self.incidents.values())
-                    for effect in incident.on_approval(message.approval, message.who, now_s)
-                ]
+                effects = self._on_approval(message, now_s)
             case _:
                 return []  # Of no concern to any incident.
         return effects + self._tidy(now_s)
@@ -165,7 +166,7 @@ class Casebook:
             self.incidents[target] = incident
             effects += incident.take_up(record, running.get(record.incident), now_s)
             if target not in self.topology.components:
-                effects += incident.dismiss(f"{target} is not in the configuration", now_s)
+                effects += incident.dismiss(_GONE.format(target), now_s)
         return effects + self._let_go() + self._tidy(now_s)
 
     def status_of(self, component: str, concerned: Collection[str] = ()) -> Status:
@@ -178,8 +179,21 @@ class Casebook:
         parts = {name: self._known(name) for name in self.topology.parts(component)}
         return of_component(self._known(component), parts, concerned)
 
-    def reconfigure(self, cares: Mapping[str, Care]) -> None:
-        """Heal by another configuration from here on, open incidents included."""
+    def reconfigure(self, cares: Mapping[str, Care], topology: Topology | None = None) -> None:
+        """Heal by another configuration from here on, open incidents included.
+
+        Incidents of components that are gone are put away with `ConfigChanged`, which is to
+        follow; until then nothing can be done to their targets.
+
+        Args:
+            cares: of all targets.
+            topology: the components, when they have changed.
+        """
+        if topology is not None:
+            self._gone = {*self._gone, *self.topology.components} - topology.components.keys()
+            self.topology = topology
+            looked_at = [each for name in topology.components for each in topology.parts(name)]
+            self.health = {name: self._known(name) for name in (*topology.components, *looked_at)}
         self.cares = dict(cares)
         for target, incident in self.incidents.items():
             incident.treatment.care = self.cares.get(target, self._stranger)
@@ -257,8 +271,10 @@ class Casebook:
         ]
 
     def _on_anomaly(self, anomaly: AnomalyDetected, now_s: float) -> list[Effect]:
-        self.health[anomaly.target] = Status.SICK
         target = home_of(anomaly.target)
+        if target in self._gone:
+            return []
+        self.health[anomaly.target] = Status.SICK
         known = self.incidents.get(target)
         if known is not None:
             return known.on_anomaly(anomaly, now_s)
@@ -309,6 +325,21 @@ class Casebook:
     def _on_annotated(self, message: TargetAnnotated) -> None:
         self.annotations[message.target] = annotation_of(message)
         self.policy.announce(message.target, message.maintenance)
+
+    def _dismiss_gone(self, now_s: float) -> list[Effect]:
+        return [
+            effect
+            for target in tuple(self.incidents)
+            if target in self._gone
+            for effect in self.incidents[target].dismiss(_GONE.format(target), now_s)
+        ]
+
+    def _on_approval(self, message: ApprovalGiven, now_s: float) -> list[Effect]:
+        return [
+            effect
+            for incident in tuple(self.incidents.values())
+            for effect in incident.on_approval(message.approval, message.who, now_s)
+        ]
 
     def _on_pause(self, message: PauseTarget, now_s: float) -> list[Effect]:
         pause = Pause(

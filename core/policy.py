@@ -181,6 +181,11 @@ class Policy:
             return NeedsApproval(f"action {action.name} needs approval")
         return Permit()
 
+    def reconfigure(self, config: PolicyConfig, modes: Mapping[str, Mode]) -> None:
+        """Rule by other limits from now on; what was done before counts for them as well."""
+        self.config = config
+        self.modes = dict(modes)
+
     def mode_of(self, target: str) -> Mode:
         """The mode that holds for a target: the most careful one of the components it touches."""
         modes = [self.modes.get(name, self.config.mode) for name in sides(target)]

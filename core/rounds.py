@@ -27,7 +27,7 @@ from .notes import told
 from .records import WindowRecord
 from .topology import Annotation, home_of
 from .treatment import ASIDE
-from .watch import TargetWatch
+from .watch import TargetWatch, WatchConfig
 from .windows import Rows
 
 # A golden-ratio step spreads any number of probes evenly over their interval, without a draw.
@@ -75,6 +75,14 @@ class Chart:
         self.watch = watch
         self.rows = Rows(watch.config.window_rows)
 
+    def reconfigure(
+        self, config: WatchConfig, silent_after_s: Mapping[str, float], now_s: float
+    ) -> list[Message]:
+        """Go on with other settings or probes; see `TargetWatch.reconfigure`."""
+        if config.window_rows != self.watch.config.window_rows:
+            self.rows = self.rows.resized(config.window_rows)
+        return self.watch.reconfigure(config, now_s, silent_after_s)
+
     def window(self, incident: str) -> Record:
         """The newest readings, to go on record with an incident."""
         times_s, metrics = self.rows.columns()
@@ -90,13 +98,15 @@ class Look(Generic[P]):
     Attributes:
         probe: who looks.
         due_s: when, loop time.
+        is_over: whether the probe is gone, so that nobody wants to know what it sees.
     """
 
-    __slots__ = ("_again", "_chart", "_running", "due_s", "probe")
+    __slots__ = ("_again", "_chart", "_running", "due_s", "is_over", "probe")
 
     def __init__(self, probe: P, chart: Chart, due_s: float) -> None:
         self.probe = probe
         self.due_s = due_s
+        self.is_over = False
         self._chart = chart
         self._running = False
         self._again = False
@@ -131,19 +141,41 @@ class Rounds(Generic[P]):
 
     def begin(self, probes: Iterable[P], now_s: float) -> None:
         """Let the first looks spread over the interval of each probe, and silence count."""
-        for number, probe in enumerate(probes):
-            phase_s = number * _SPREAD % 1.0 * probe.every_s
-            look = Look(probe, self._charts[probe.target], now_s + phase_s)
-            self._looks.setdefault(probe.target, []).append(look)
-            self._schedule(look, look.due_s)
+        self.rearrange(probes, now_s)
         for chart in self._charts.values():
             chart.watch.expect_from(now_s)
+
+    def rearrange(self, probes: Iterable[P], now_s: float) -> list[Effect]:
+        """Look with these probes from now on; looks that stay keep their turn.
+
+        Whoever waits for a look at a target whose probes are others now waits for those.
+
+        Args:
+            probes: all of them; one that was known is known by its identity.
+            now_s: loop time.
+        """
+        known = {id(look.probe): look for looks in self._looks.values() for look in looks}
+        self._looks = {}
+        for number, probe in enumerate(probes):
+            look = known.pop(id(probe), None)
+            if look is None:
+                phase_s = number * _SPREAD % 1.0 * probe.every_s
+                look = Look(probe, self._charts[probe.target], now_s + phase_s)
+                self._schedule(look, look.due_s)
+            self._looks.setdefault(probe.target, []).append(look)
+        effects: list[Effect] = []
+        for look in known.values():
+            look.is_over = True
+            if look in self._asked.get(look.probe.target, ()):
+                del self._asked[look.probe.target]
+                effects += self._look_now(look.probe.target, now_s)
+        return effects
 
     def due(self, limit_s: float) -> Look[P] | None:
         """The next look that is due by ``limit_s``, which its caller begins now; else nothing."""
         while self._heap and self._heap[0][0] <= limit_s:
             due_s, _, look = heappop(self._heap)
-            if look.due_s == due_s and not look._running:
+            if look.due_s == due_s and not look._running and not look.is_over:
                 look._running = True  # From here on nobody else begins it.
                 return look
         return None
@@ -161,6 +193,8 @@ class Rounds(Generic[P]):
             detail: what a person should know of them.
             now_s: loop time.
         """
+        if look.is_over:
+            return []
         chart = look._chart
         chart.rows.add(now_s, metrics)
         news = chart.watch.on_sample(look.probe.name, metrics, detail, now_s)
@@ -168,7 +202,7 @@ class Rounds(Generic[P]):
 
     def on_no_data(self, look: Look[P], now_s: float) -> list[Effect]:
         """A look has come back with nothing: neither up nor down."""
-        return self._done(look, now_s)
+        return [] if look.is_over else self._done(look, now_s)
 
     def on_calls(
         self, target: str, metrics: Mapping[str, float] | None, now_s: float

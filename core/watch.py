@@ -181,14 +181,25 @@ class TargetWatch:
             scores += [each.score(value) for each in self._detectors_of(metric)]
         return max(scores)
 
-    def reconfigure(self, config: WatchConfig, now_s: float) -> list[Message]:
+    def reconfigure(
+        self,
+        config: WatchConfig,
+        now_s: float,
+        silent_after_s: Mapping[str, float] | None = None,
+    ) -> list[Message]:
         """Watch with other thresholds; what is known stays where the threshold stays.
 
         An alarm of a line that was moved is over, but the target is not well for that: what is
         measured by a new line has to be proven good by it.
+
+        Args:
+            config: how it is watched from now on.
+            now_s: loop time.
+            silent_after_s: as for the constructor, when its probes have changed; a probe that is
+                gone takes with it what it has shown.
         """
         self.config = config
-        events: list[Message] = []
+        events = [] if silent_after_s is None else self._with_probes(silent_after_s, now_s)
         for metric, detectors in list(self._detectors.items()):
             configs = _configs_of(config, metric)
             if [each.config for each in detectors] == configs:
@@ -199,6 +210,21 @@ class TargetWatch:
             if any(each.alarmed for each in detectors):
                 events += self._cleared(metric, now_s)
         return events  # The status follows with the next sample.
+
+    def _with_probes(self, silent_after_s: Mapping[str, float], now_s: float) -> list[Message]:
+        events: list[Message] = []
+        for probe in sorted(self._silent_after_s.keys() - silent_after_s.keys()):
+            del self._due_s[probe]
+            self._unheard.pop(probe, None)
+            for metric in [name for name, by in self._probe_of.items() if by == probe]:
+                del self._probe_of[metric]
+                if any(each.alarmed for each in self._detectors.pop(metric, ())):
+                    cleared = AnomalyCleared(target=self.target, metric=metric, cleared_s=now_s)
+                    events.append(cleared)
+        for probe, after_s in silent_after_s.items():
+            self._due_s.setdefault(probe, now_s + after_s)
+        self._silent_after_s = dict(silent_after_s)
+        return events
 
     def _excuse(self, until_s: float, now_s: float, *, acted_on: bool) -> list[Message]:
         self._excused_until_s, self._acted_on = until_s, acted_on

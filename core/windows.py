@@ -56,6 +56,15 @@ class Rows:
         }
         return times, values
 
+    def resized(self, capacity: int) -> Rows:
+        """The same readings in a ring of another size; at the bound the oldest are left out."""
+        other = Rows(capacity)
+        times, columns = self.columns()
+        for index, time_s in enumerate(times):
+            row = ((name, column[index]) for name, column in columns.items())
+            other.add(time_s, {name: value for name, value in row if value is not None})
+        return other
+
     def _open_column(self, name: str, rows: int) -> None:
         if len(self._columns) >= METRICS_MAX:
             self.ignored += 1

@@ -6,7 +6,7 @@ lives: the casebook, the charts, the switchboard and the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -42,9 +42,65 @@ class Parts(Struct, frozen=True):
 
     casebook: Casebook
     policy: Policy
-    charts: Mapping[str, Chart]
+    charts: dict[str, Chart]
     board: Switchboard
     ledger: Ledger
+
+
+class Design(Struct, frozen=True):
+    """What a configuration says of every component, all layers taken together.
+
+    Attributes:
+        topology: the components, and what is looked at of them.
+        cares: how each component is healed.
+        watches: how each target is watched.
+        silences: for each, the silence of each of its probes that makes it unknown, in seconds.
+        modes: of the components for which it is not simply that of the estate.
+    """
+
+    topology: Topology
+    cares: Mapping[str, Care]
+    watches: Mapping[str, WatchConfig]
+    silences: Mapping[str, Mapping[str, float]]
+    modes: Mapping[str, Mode]
+
+    def chart(self, name: str) -> Chart:
+        """An empty chart for a component."""
+        return Chart(TargetWatch(name, self.watches[name], self.silences[name]))
+
+
+def design(
+    config: Config,
+    components: Sequence[Component],
+    probes: Iterable[Probe],
+    actions: Callable[[str], Mapping[str, Action]],
+) -> Design:
+    """Work out what a configuration says of the components of a world.
+
+    Args:
+        config: the configuration.
+        components: of the world; they need not be in the configuration.
+        probes: of the world.
+        actions: of a component, by name.
+
+    Raises:
+        ConfigError: settings from several layers do not go together.
+    """
+    settings = settings_of(config, components)
+    looks: dict[str, list[Probe]] = {name: [] for name in settings}
+    for probe in probes:
+        looks.setdefault(probe.target, []).append(probe)
+    # What is no part of any component is watched as if it were one without settings.
+    watches = {name: settings.get(home_of(name), _NOTHING_SAID).watch for name in looks}
+    return Design(
+        topology=Topology(components, looks),
+        cares={
+            each.name: care_of(each, settings[each.name], actions(each.name)) for each in components
+        },
+        watches=watches,
+        silences={name: _silences(watch, looks[name]) for name, watch in watches.items()},
+        modes=modes_of(config),
+    )
 
 
 def build(
@@ -62,16 +118,11 @@ def build(
         journal: what an earlier run left behind.
         run: number of this run, first part of every incident's name.
     """
-    settings = settings_of(config, world.components)
-    topology = Topology(world.components, (probe.target for probe in world.probes))
-    policy = Policy(config.policy, modes_of(config))
-    cares = {
-        component.name: care_of(component, settings[component.name], world.actions(component.name))
-        for component in world.components
-    }
+    plan = design(config, world.components, world.probes, world.actions)
+    policy = Policy(config.policy, plan.modes)
     casebook = Casebook(
-        topology,
-        cares,
+        plan.topology,
+        plan.cares,
         policy,
         run=run,
         left_open=journal.open_incidents(),
@@ -82,7 +133,7 @@ def build(
     return Parts(
         casebook=casebook,
         policy=policy,
-        charts=_charts(settings, world),
+        charts={name: plan.chart(name) for name in plan.watches},
         board=Switchboard(run),
         ledger=Ledger(journal.unfinished_intents()),
     )
@@ -145,18 +196,6 @@ def _facts(action: Action) -> ActionFacts:
         settle_s=action.settle_s,
         undo=action.undo,
     )
-
-
-def _charts(settings: Mapping[str, DefaultsConfig], world: World) -> dict[str, Chart]:
-    probes: dict[str, list[Probe]] = {}
-    for probe in world.probes:
-        probes.setdefault(probe.target, []).append(probe)
-    charts = {}
-    for name in dict.fromkeys((*settings, *probes)):
-        # What is no part of any component is watched as if it were one without settings.
-        watch = settings.get(home_of(name), _NOTHING_SAID).watch
-        charts[name] = Chart(TargetWatch(name, watch, _silences(watch, probes.get(name, ()))))
-    return charts
 
 
 def _silences(watch: WatchConfig, probes: Sequence[Probe]) -> dict[str, float]:

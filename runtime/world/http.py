@@ -54,9 +54,24 @@ class HttpClient:
         requests: how many may be under way at once; each probe and action has one at most.
     """
 
-    def __init__(self, requests: int) -> None:
+    def __init__(self, requests: int = 0) -> None:
         self._requests = requests
         self._session: aiohttp.ClientSession | None = None
+        self._retired: list[aiohttp.ClientSession] = []
+
+    def allow(self, requests: int) -> None:
+        """Let so many requests be under way at once; none needs no session at all.
+
+        A session cannot grow, so the one that has become too small finishes what it has begun.
+        Each is at least twice as large as the one before it, so they stay few.
+        """
+        if not requests or (self._session is not None and requests <= self._requests):
+            return
+        if self._session is not None:
+            self._retired.append(self._session)
+            requests = max(requests, 2 * self._requests)
+        self._requests = requests
+        self.open()
 
     def open(self) -> None:
         """Load aiohttp, which takes a quarter of a second, and make the session."""
@@ -75,9 +90,11 @@ class HttpClient:
 
     async def close(self) -> None:
         """End all connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        sessions, self._retired = [*self._retired, self._session], []
+        self._session = None
+        for session in sessions:
+            if session is not None:
+                await session.close()
 
     async def ask(
         self,

@@ -72,6 +72,11 @@ class ManagedProcess:
             return _describe_end(self._child)
         return "" if self._child.is_alive else "has just ended"
 
+    def reconfigure(self, spec: ProcessSpec) -> None:
+        """Run it so from its next start on; the one that runs goes on."""
+        self.spec = spec
+        self.log.limit_bytes = spec.log_bytes
+
     async def take_over_or_start(self) -> None:
         """Find the process of a former mendel, or start one.
 

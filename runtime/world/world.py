@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ...agents.ports import Action, Probe
 from ...core.topology import Component
-from ...errors import ConfigError, EnvironmentProblem
-from ..specs import ActionSpec, ComponentSpec, ProbeSpec
-from .actions import ConfiguredAction, ExecAction, NotifyAction, ProcessAction, WebhookAction
+from ...errors import EnvironmentProblem
+from ..specs import ComponentSpec
+from .equipment import Equipment, Tools, equip
 from .http import HttpClient
 from .ledger import Ledger
 from .managed import ManagedProcess
-from .probes import ExecProbe, HeartbeatProbe, HttpProbe, TcpProbe
-from .process_probe import ProcessProbe, managed, pid_file
+from .probes import HeartbeatProbe
 
 logger = logging.getLogger(__name__)
 
-# What a component gets that is a process of ours and says nothing about it: a look at a process
-# costs a few microseconds, so twice a second is cheap, and a crash is seen at once.
-DEFAULT_PROBE = ProbeSpec(process=True, every_s=0.5)
-DEFAULT_RESTART = ActionSpec(process="restart")
 # Everything must have ended within two seconds; killing and closing take some of them.
 PARTING_S = 1.2
 CLOSING_S = 0.3
@@ -45,8 +39,6 @@ class RealWorld:
         base: folder of the configuration, where relative paths start.
 
     Attributes:
-        components: names, kinds and dependencies.
-        probes: all probes of all components.
         stray_heartbeats: how many heartbeats came from nobody who is expected to send any.
 
     Raises:
@@ -54,46 +46,86 @@ class RealWorld:
     """
 
     def __init__(self, specs: Sequence[ComponentSpec], *, state: Path, base: Path) -> None:
-        self.components: Sequence[Component] = tuple(
-            Component(name=spec.name, kind=spec.kind, depends_on=spec.depends_on, group=spec.group)
-            for spec in specs
-        )
         self.stray_heartbeats = 0
-        self._base = base
         self._ledger = Ledger(state)
-        self._client = HttpClient(requests=max(1, sum(map(_count_requests, specs))))
-        self._needs_client = any(map(_count_requests, specs))
-        self._managed = {
-            spec.name: ManagedProcess(spec.name, spec.process, base=base, ledger=self._ledger)
-            for spec in specs
-            if spec.process is not None
-        }
-        self.probes: Sequence[Probe] = tuple(probe for spec in specs for probe in self._look(spec))
-        self._actions = {spec.name: self._act(spec) for spec in specs}
+        self._client = HttpClient()
+        self._tools = Tools(base, self._client, self._ledger)
+        self._equipment = equip(specs, self._tools)
+        self._parting: dict[str, ManagedProcess] = {}  # No component has them any more.
+        self._arriving: list[str] = []  # Their processes are to be started.
+        self._last_resort: dict[str, Mapping[str, Action]] = {}
         self._rotation: asyncio.Task[None] | None = None
 
+    @property
+    def components(self) -> Sequence[Component]:
+        """Names, kinds and dependencies."""
+        return self._equipment.components
+
+    @property
+    def probes(self) -> Sequence[Probe]:
+        """All probes of all components."""
+        return self._equipment.probes
+
     def actions(self, target: str) -> Mapping[str, Action]:
-        """Actions of a component by name; none for an empty or unknown target."""
-        return self._actions.get(target, {})
+        """Actions of a component by name; none for an empty or unknown target.
+
+        A component that is gone can still be let go of (``release``): nobody else would.
+        """
+        known = self._equipment.actions.get(target)
+        return known if known is not None else self._last_resort.get(target, {})
 
     def heartbeat(self, target: str, metrics: Mapping[str, float]) -> None:
         """Take a report of a component; one that nobody expects is counted and ignored."""
-        expected = [
-            probe
-            for probe in self.probes
-            if isinstance(probe, HeartbeatProbe) and probe.target == target
-        ]
+        probes = self._equipment.of.get(target, ())
+        expected = [each for each in probes if isinstance(each, HeartbeatProbe)]
         for probe in expected:
             probe.beat(metrics)
         self.stray_heartbeats += not expected
 
+    # --- changes ------------------------------------------------------------------------------
+
+    def prepare(self, specs: Sequence[ComponentSpec]) -> Equipment:
+        """Make what other components come to; nothing changes yet.
+
+        Raises:
+            ConfigError: a probe or action cannot be made from its specification.
+        """
+        return equip(specs, self._tools, self._equipment)
+
+    def change(self, equipment: Equipment) -> None:
+        """Go over to what was prepared, in one step; then `settle` sees to the processes.
+
+        A process whose settings are others goes on as it runs, and gets them when it is started
+        next: a change of a file restarts nobody's service.
+        """
+        former, self._equipment = self._equipment, equipment
+        self._client.allow(equipment.requests)
+        for name, process in former.processes.items():
+            if equipment.processes.get(name) is not process:
+                self._parting[name] = process
+        self._arriving += [name for name in equipment.processes if name not in former.processes]
+        for name, process in equipment.processes.items():
+            process.reconfigure(equipment.specs[name].process or process.spec)
+        for name, actions in former.actions.items():
+            if "release" in actions:
+                self._last_resort[name] = {"release": actions["release"]}
+
+    async def settle(self) -> None:
+        """Part with processes whose components are gone, and start those of new ones."""
+        for name in list(self._parting):
+            await self._parting[name].leave(PARTING_S)
+            del self._parting[name]
+        arriving, self._arriving = self._arriving, []
+        for component in _by_dependency(self.components):
+            if component.name in arriving:
+                await self._start(component.name)
+
+    # --- start and end ------------------------------------------------------------------------
+
     async def __aenter__(self) -> RealWorld:
         await self._ledger.open()
         try:
-            if self._managed:
-                self._ledger.path.with_name("logs").mkdir(mode=0o700, exist_ok=True)
-            if self._needs_client:
-                self._client.open()
+            self._client.allow(self._equipment.requests)
             for component in _by_dependency(self.components):
                 await self._start(component.name)
             self._rotation = asyncio.create_task(self._rotate_logs())
@@ -106,9 +138,10 @@ class RealWorld:
         await self._leave()
 
     async def _start(self, name: str) -> None:
-        process = self._managed.get(name)
+        process = self._equipment.processes.get(name)
         if process is None:
             return
+        self._ledger.path.with_name("logs").mkdir(mode=0o700, exist_ok=True)
         try:
             await process.take_over_or_start()
         except EnvironmentProblem as problem:
@@ -120,14 +153,16 @@ class RealWorld:
             if self._rotation is not None:
                 self._rotation.cancel()
             names = [each.name for each in reversed(_by_dependency(self.components))]
-            leaving = [self._managed[name] for name in names if name in self._managed]
+            processes = self._equipment.processes
+            leaving = [processes[name] for name in names if name in processes]
+            leaving += self._parting.values()
             await asyncio.gather(*(process.leave(PARTING_S) for process in leaving))
             async with asyncio.timeout(CLOSING_S):
                 await self._client.close()
         except TimeoutError:
             logger.warning("connections did not close within %s s", CLOSING_S)
         finally:
-            for name, process in self._managed.items():
+            for name, process in [*self._equipment.processes.items(), *self._parting.items()]:
                 try:
                     process.leave_at_once()
                 except EnvironmentProblem as problem:
@@ -137,78 +172,9 @@ class RealWorld:
     async def _rotate_logs(self) -> None:
         while True:
             await asyncio.sleep(ROTATION_S)
-            for process in self._managed.values():
+            for process in self._equipment.processes.values():
                 if process.log.is_full:
                     await asyncio.to_thread(process.log.rotate)
-
-    def _look(self, spec: ComponentSpec) -> list[Probe]:
-        specs = list(spec.probes)
-        if spec.process is not None and all(each.process is None for each in specs):
-            specs.append(DEFAULT_PROBE)
-        seen: Counter[str] = Counter()
-        probes = []
-        for each in specs:
-            way = _way(each)
-            seen[way] += 1
-            name = way if seen[way] == 1 else f"{way}-{seen[way]}"
-            probes.append(self._probe(spec.name, name, each))
-        return probes
-
-    def _probe(self, target: str, name: str, spec: ProbeSpec) -> Probe:
-        if spec.http is not None:
-            return HttpProbe(target, name, spec, client=self._client, base=self._base)
-        if spec.tcp is not None:
-            return TcpProbe(target, name, spec)
-        if spec.exec is not None:
-            return ExecProbe(target, name, spec, base=self._base)
-        if spec.heartbeat_s is not None:
-            return HeartbeatProbe(target, name, spec)
-        if spec.process is False:
-            raise ConfigError(
-                f"{name} probe of {target!r}: process is true or a pid file, not false"
-            )
-        if isinstance(spec.process, str):
-            return ProcessProbe(target, name, spec, pid_file(self._base / spec.process))
-        return ProcessProbe(target, name, spec, managed(self._process_of(target, f"{name} probe")))
-
-    def _act(self, spec: ComponentSpec) -> dict[str, Action]:
-        specs = dict(spec.actions)
-        if spec.process is not None:
-            specs.setdefault("restart", DEFAULT_RESTART)
-        return {name: self._action(spec.name, name, each) for name, each in specs.items()}
-
-    def _action(self, target: str, name: str, spec: ActionSpec) -> ConfiguredAction:
-        if spec.process is not None:
-            process = self._process_of(target, f"action {name!r}")
-            return ProcessAction(target, name, spec, base=self._base, process=process)
-        if spec.exec is not None:
-            return ExecAction(target, name, spec, base=self._base)
-        if spec.webhook is not None:
-            return WebhookAction(target, name, spec, base=self._base, client=self._client)
-        return NotifyAction(target, name, spec, base=self._base, client=self._client)
-
-    def _process_of(self, target: str, user: str) -> ManagedProcess:
-        process = self._managed.get(target)
-        if process is None:
-            raise ConfigError(
-                f"{user} of {target!r} needs a process that mendel runs; give the component "
-                "`process = { exec = [...] }`, or name a pid file or a command instead"
-            )
-        return process
-
-
-def _way(spec: ProbeSpec) -> str:
-    ways = ("http", "tcp", "exec", "heartbeat_s")
-    given = next((way for way in ways if getattr(spec, way) is not None), "process")
-    return given.removesuffix("_s")
-
-
-def _count_requests(spec: ComponentSpec) -> int:
-    """How many HTTP requests a component can have under way at once."""
-    probes = sum(probe.http is not None for probe in spec.probes)
-    actions = spec.actions.values()
-    urls = sum(each.webhook is not None or each.notify not in (None, "log") for each in actions)
-    return probes + urls
 
 
 def _by_dependency(components: Sequence[Component]) -> list[Component]:
