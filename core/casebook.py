@@ -132,14 +132,10 @@ class Casebook:
             case TargetAnnotated():
                 self._on_annotated(message)
                 effects = []
-            case PauseTarget():
-                effects = self._on_pause(message, now_s)
-            case ResumeTarget():
-                effects = self._on_resume(message, now_s)
+            case PauseTarget() | ResumeTarget() | ApprovalGiven():
+                effects = self._on_person(message, now_s)
             case ConfigChanged():
                 effects = self._dismiss_gone(now_s)
-            case ApprovalGiven():
-                effects = self._on_approval(message, now_s)
             case _:
                 return []  # Of no concern to any incident.
         return effects + self._tidy(now_s)
@@ -334,7 +330,14 @@ class Casebook:
             for effect in self.incidents[target].dismiss(_GONE.format(target), now_s)
         ]
 
-    def _on_approval(self, message: ApprovalGiven, now_s: float) -> list[Effect]:
+    def _on_person(
+        self, message: PauseTarget | ResumeTarget | ApprovalGiven, now_s: float
+    ) -> list[Effect]:
+        match message:
+            case PauseTarget():
+                return self._on_pause(message, now_s)
+            case ResumeTarget():
+                return self._on_resume(message, now_s)
         return [
             effect
             for incident in tuple(self.incidents.values())

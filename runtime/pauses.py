@@ -24,6 +24,7 @@ from .store.audit import AuditRow
 # What no limit counts: it touches callers or people, not the target.
 _UNCOUNTED = ("isolate", "release", NOTIFY)
 
+_ANNOUNCER = "the configuration"
 _PAUSED, _RESUMED = "target_paused", "target_resumed"
 
 
@@ -60,12 +61,38 @@ def announced(windows: Iterable[MaintenanceSpec], *, now_s: float, now_utc: floa
             target=window.component,
             start_s=now_s + _seconds(window.start_utc) - now_utc,
             end_s=now_s + _seconds(window.end_utc) - now_utc,
-            who="the configuration",
+            who=_ANNOUNCER,
             reason=window.reason,
         )
         for window in windows
         if _seconds(window.end_utc) > now_utc
     ]
+
+
+def announced_anew(
+    pauses: Iterable[Pause],
+    old: Sequence[MaintenanceSpec],
+    new: Sequence[MaintenanceSpec],
+    *,
+    now_s: float,
+    now_utc: float,
+) -> list[Pause]:
+    """The pauses that hold once other maintenance windows are announced.
+
+    What people have paused stays, and a window that somebody has ended stays ended as long as it
+    is announced unchanged.
+
+    Args:
+        pauses: that hold now.
+        old: windows announced so far.
+        new: windows announced from now on.
+        now_s: loop time.
+        now_utc: wall time in seconds since the epoch, at the same moment.
+    """
+    withdrawn = announced([each for each in old if each not in new], now_s=now_s, now_utc=now_utc)
+    kept = [each for each in pauses if not any(_is_same(each, other) for other in withdrawn)]
+    fresh = [each for each in new if each not in old]
+    return kept + announced(fresh, now_s=now_s, now_utc=now_utc)
 
 
 def left_over(rows: Sequence[AuditRow], *, now_s: float, now_utc: float) -> list[Pause]:
@@ -106,6 +133,12 @@ def earlier_actions(
         for run in reversed(runs)
         if run.intent.action not in _UNCOUNTED
     ]
+
+
+def _is_same(one: Pause, other: Pause) -> bool:
+    """Whether two pauses come from one window; the clocks may have drifted apart by a second."""
+    names = (one.who, one.target, one.reason) == (other.who, other.target, other.reason)
+    return names and abs(one.end_s - other.end_s) < 1.0
 
 
 def _seconds(moment: datetime) -> float:

@@ -9,6 +9,7 @@ from msgspec import NODEFAULT, Struct, structs
 
 from ..documents.document import format_path
 from ..documents.kinds import toml_value
+from ..documents.places import Path
 from ..documents.redact import HIDDEN, is_sensitive, redact
 
 
@@ -33,6 +34,13 @@ def render(config: Struct, *, full: bool = False) -> str:
         else:
             scalars.append(f"{_key(name)} = {_inline(value, full=full)}")
     return "\n".join([*scalars, *tables]).strip() + "\n"
+
+
+def shown(path: Path, value: Any) -> str:
+    """One value as it stands in a file, without what may be a secret by the names around it."""
+    if any(isinstance(step, str) and is_sensitive(step) for step in path):
+        return toml_value(HIDDEN)
+    return "none" if value is None else _inline(value, full=False)
 
 
 def _section(path: tuple[str, ...], table: Any, *, full: bool) -> Iterator[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from msgspec import structs
@@ -28,6 +28,7 @@ from ..bus.messages import (
     AgentCrashed,
     AgentStarted,
     AgentStopped,
+    ConfigChanged,
     Message,
     PluginRejected,
     Status,
@@ -38,6 +39,8 @@ from ..core.restarts import ChildSpec
 from ..errors import BusClosed, ConfigError, PluginError
 from .config import Config
 from .factory import Parts, build
+from .revision import ask_agents, in_force, prepare, put_into_force, settle
+from .specs import ComponentSpec
 from .supervision import ChildStatus, Crashed, Event, Started
 from .supervisor import Supervisor
 
@@ -102,6 +105,7 @@ class System:
         self._earlier = tuple(earlier)
         self._rng = random.Random(config.runtime.seed)  # noqa: S311  Jitter is no secret.
         self._alone: dict[str, Supervisor] = {}
+        self._revising = asyncio.Lock()  # One change at a time.
         self._supervision: asyncio.Task[None] | None = None
 
     # --- start and stop -----------------------------------------------------------------------
@@ -155,7 +159,7 @@ class System:
             self.parts.policy.pause(pause)
         for target, at_s in self._earlier:
             self.parts.policy.remember(target, at_s)
-        self._excuse_booting(now_s)
+        self._excuse_booting(self.config.components, now_s)
         spec = structs.replace(self.config.supervisor, shutdown_s=_AGENTS_STOP_S)
         self._supervisor = Supervisor("mendel", spec, [], rng=self._rng, on_event=self._on_event)
         parts, world = self.parts, self.world
@@ -168,13 +172,72 @@ class System:
         self._employ(Monitor, lambda config: Monitor(config, world, parts.charts))
         self._supervision = asyncio.create_task(self._supervisor.run(), name="mendel")
 
-    def _excuse_booting(self, now_s: float) -> None:
+    def _excuse_booting(self, specs: Iterable[ComponentSpec], now_s: float) -> None:
         """What mendel has only just started is not sick for not answering yet."""
-        for spec in self.config.components:
+        for spec in specs:
             restart = self.world.actions(spec.name).get("restart")
             if spec.process is not None and restart is not None:
                 watch = self.parts.charts[spec.name].watch
                 watch.on_booting(now_s + restart.settle_s, now_s)
+
+    async def reconfigure(
+        self,
+        config: Config,
+        *,
+        plugins: Sequence[LoadedAgent] | None = None,
+        who: str = "",
+        reason: str = "",
+        source: str = "",
+    ) -> ConfigChanged:
+        """Heal by another configuration from now on; see `mendel.runtime.revision`.
+
+        Args:
+            config: the whole of it.
+            plugins: agents that it asks for beside mendel's own; by default those of now.
+            who: the person or program that asks for it.
+            reason: why.
+            source: where the configuration was read.
+
+        Returns:
+            What was published about it.
+
+        Raises:
+            ConfigError: it cannot come into force; everything is as before.
+        """
+        async with self._revising:
+            loop = asyncio.get_running_loop()
+            wanted = self._plugins if plugins is None else tuple(plugins)
+            come, go = self._turnover(wanted)
+            stay = [each for each in wanted if each not in come]
+            revision = prepare(self.config, config, self.world, stay, OWN_AGENTS)
+            await ask_agents(self.bus, revision.agents)
+            began_s, former = loop.time(), {each.name for each in self.config.components}
+            put_into_force(revision, self.parts, self.world, self._publish, began_s)
+            self.config, self._plugins = config, wanted
+            fresh = [each for each in config.components if each.name not in former]
+            self._excuse_booting(fresh, began_s)
+            now_s = loop.time()
+            changed = in_force(
+                revision, who=who, reason=reason, source=source, began_s=began_s, now_s=now_s
+            )
+            self._publish(changed)
+            for name in go:
+                await self.remove_agent(name)
+            for plugin in come:
+                self.add_agent(plugin)
+            await settle(self.world)
+            return changed
+
+    def _turnover(self, wanted: Sequence[LoadedAgent]) -> tuple[list[LoadedAgent], list[str]]:
+        """Plug-ins that come, and the names of those that go; one of another class does both."""
+        have = {each.name: each.agent_class for each in self._plugins}
+        come = [each for each in wanted if have.get(each.name) is not each.agent_class]
+        stay = {each.name for each in wanted} - {each.name for each in come}
+        go = [name for name in have if name not in stay]
+        taken = [each.name for each in come if each.name in self.seats and each.name not in go]
+        if taken:
+            raise ConfigError(f"there is an agent {taken[0]!r} already")
+        return come, go
 
     # --- agents -------------------------------------------------------------------------------
 

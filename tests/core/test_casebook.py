@@ -1,9 +1,10 @@
 """Stories: what the casebook wishes for, from the first anomaly to the end."""
 
 import pytest
-from clinic import Clinic, a_care
+from clinic import Clinic, a_care, an_anomaly
 from mendel.bus.messages import (
     Advice,
+    ConfigChanged,
     IncidentChanged,
     IncidentClosed,
     IncidentOpened,
@@ -710,3 +711,36 @@ class TestLimits:
         clinic.sick()
 
         assert clinic.actions == ["cart: restart"]
+
+
+class TestOtherComponents:
+    def test_an_incident_of_a_component_that_is_gone_is_put_away(self) -> None:
+        clinic = Clinic({"cart": (), "db": ()})
+        clinic.sick("cart")
+        clinic.sick("db")
+
+        clinic.reconfigure({"db": a_care()}, components=("db",))
+        clinic.tell(ConfigChanged(changes=(), changed_s=10.0))
+
+        assert clinic.closed == [("cart", "dismissed")]
+        assert list(clinic.book.incidents) == ["db"]
+
+    def test_what_is_still_said_of_it_opens_no_incident(self) -> None:
+        clinic = Clinic({"cart": (), "db": ()})
+
+        clinic.reconfigure({"db": a_care()}, components=("db",))
+        clinic.tell(an_anomaly("cart"))
+        clinic.tell(an_anomaly("db"))
+
+        assert [target for target, _ in clinic.opened] == ["db"]
+
+    def test_a_component_that_comes_back_is_healed_like_any_other(self) -> None:
+        clinic = Clinic({"cart": (), "db": ()})
+        cares = {"cart": a_care(), "db": a_care()}
+
+        clinic.reconfigure({"db": a_care()}, components=("db",))
+        clinic.reconfigure(cares, components=("db", "cart"))
+        clinic.tell(an_anomaly("cart"))
+
+        assert [target for target, _ in clinic.opened] == ["cart"]
+        assert clinic.book.health == {"db": Status.UNKNOWN, "cart": Status.SICK}

@@ -286,3 +286,16 @@ def test_work_that_is_announced_anew_replaces_what_was_announced_not_what_people
         "b is paused by announcement: maintenance", 900.0, wanted=True
     )
     assert ruling(policy, "a", now_s=150.0) == Permit()
+
+
+def test_other_limits_count_what_was_done_before() -> None:
+    policy = Policy(PolicyConfig(), {"cart": "observe"})
+    for number in range(3):
+        policy.started(f"{number}", "cart", RESTART, 0.0)
+        policy.finished(f"{number}")
+
+    policy.reconfigure(PolicyConfig(component_actions=3), {})
+
+    ruling = policy.rule("cart", RESTART, EstateView(components=9, blamed=1), 1.0)
+    assert isinstance(ruling, Denied)
+    assert ruling.reason == "cart had 3 actions in the last 600 s"

@@ -307,3 +307,63 @@ class TestWindows:
         pause = PauseTarget(target="cart", duration_s=1.0, who="ann", reason="")
 
         assert rounds_of(Probe()).on_message(pause, 20.0) == []
+
+
+class TestOtherProbes:
+    def test_looks_that_stay_keep_their_turn_and_new_ones_begin(self) -> None:
+        old, new = Probe(every_s=4.0), Probe(name="tcp", every_s=4.0)
+        rounds = rounds_of(old)
+        look(rounds, 0.0)
+
+        assert rounds.rearrange([old, new], 1.0) == []
+
+        taken = [rounds.due(5.0), rounds.due(5.0)]
+        turns = [(each.probe.name, each.due_s) for each in taken if each is not None]
+        assert turns == [("tcp", pytest.approx(3.47, abs=0.01)), ("http", 4.0)]
+
+    def test_a_look_of_a_probe_that_is_gone_is_not_begun(self) -> None:
+        rounds = rounds_of(Probe())
+
+        rounds.rearrange([], 1.0)
+
+        assert rounds.due(100.0) is None
+
+    def test_a_look_that_is_over_meanwhile_tells_nothing(self) -> None:
+        rounds = rounds_of(Probe(), Probe(name="tcp"))
+        first, second = rounds.due(100.0), rounds.due(100.0)
+        assert first is not None
+        assert second is not None
+
+        rounds.rearrange([], 1.0)
+
+        assert first.is_over
+        assert rounds.on_sample(first, {"ok": 0.0}, "", 2.0) == []
+        assert rounds.on_no_data(second, 2.0) == []
+
+    def test_who_waits_for_a_look_gets_that_of_the_new_probe(self) -> None:
+        rounds = rounds_of(Probe())
+        rounds.on_message(ProbeNow(target="cart"), 5.0)
+
+        assert rounds.rearrange([Probe(name="tcp")], 6.0) == []
+
+        assert [type(each) for each in look(rounds, 6.0)] == [HealthChanged, TargetProbed]
+
+    def test_who_waits_for_a_look_that_nobody_takes_gets_what_is_known(self) -> None:
+        rounds = rounds_of(Probe())
+        rounds.on_message(ProbeNow(target="cart"), 5.0)
+
+        told = messages(rounds.rearrange([], 6.0))
+
+        assert [type(each) for each in told] == [TargetProbed]
+
+
+class TestChart:
+    def test_its_window_grows_and_shrinks_with_the_configuration(self) -> None:
+        chart = Chart(TargetWatch("cart", WatchConfig(window_rows=1), {"http": 30.0}))
+        chart.rows.add(1.0, {"ok": 1.0})
+
+        assert chart.reconfigure(WatchConfig(window_rows=2), {"http": 30.0}, 2.0) == []
+        assert chart.reconfigure(WatchConfig(window_rows=2), {"http": 30.0}, 2.0) == []
+        chart.rows.add(3.0, {"ok": 1.0})
+
+        assert chart.rows.columns() == ((1.0, 3.0), {"ok": (1.0, 1.0)})

@@ -266,6 +266,48 @@ class TestReconfiguring:
         assert statuses(watch, {"load": 9.0}, from_s=3.0) == [HEALTHY]
 
 
+class TestOtherProbes:
+    def test_a_probe_that_is_gone_takes_its_alarm_with_it(self) -> None:
+        watch = a_healthy_watch("http", "process")
+        for at_s in (1.0, 1.2, 1.4):
+            watch.on_sample("process", {"stopped": 1.0}, "", at_s)
+        watch.on_sample("http", WELL, "", 1.5)
+
+        events = watch.reconfigure(watch.config, 2.0, {"http": 10.0})
+
+        assert events == [AnomalyCleared(target="cart", metric="stopped", cleared_s=2.0)]
+        assert statuses(watch, WELL, from_s=3.0) == [HEALTHY]
+        assert watch.on_sweep(11.0) == []  # Its silence is nobody's.
+
+    def test_a_probe_without_an_alarm_goes_quietly(self) -> None:
+        watch = a_healthy_watch("http", "process")
+        watch.on_sample("process", {"alive": 1.0}, "", 1.0)
+
+        assert watch.reconfigure(watch.config, 2.0, {"http": 10.0}) == []
+
+    def test_a_new_probe_has_its_time_before_it_is_silent(self) -> None:
+        watch = a_healthy_watch()
+
+        watch.reconfigure(watch.config, 2.0, {"http": 100.0, "tcp": 10.0})
+        watch.on_sample("http", WELL, "", 3.0)
+
+        assert watch.on_sweep(11.0) == []
+        watch.on_sweep(12.0)
+        assert watch.status is UNKNOWN
+
+    def test_a_known_probe_keeps_its_clock_and_has_the_new_patience_from_its_next_sample(
+        self,
+    ) -> None:
+        watch = a_healthy_watch()
+
+        watch.reconfigure(watch.config, 2.0, {"http": 100.0})
+
+        watch.on_sweep(10.0)
+        assert watch.status is UNKNOWN
+        watch.on_sample("http", WELL, "", 11.0)
+        assert watch.on_sweep(110.0) == []
+
+
 class TestGuardedCalls:
     BAD, GOOD = {"calls": 20.0, "call_failure_rate": 0.9}, {"calls": 20.0, "call_failure_rate": 0.1}
 

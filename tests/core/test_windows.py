@@ -42,3 +42,23 @@ def test_a_ring_keeps_what_a_list_would(capacity: int, table: list[dict[str, flo
     assert times_s == tuple(float(number) for number in range(len(table))[-capacity:])
     for name in {name for metrics in newest for name in metrics}:
         assert columns[name] == tuple(metrics.get(name) for metrics in newest)
+
+
+def test_a_larger_ring_keeps_every_row() -> None:
+    rows = Rows(2)
+    for number in range(3):
+        rows.add(float(number), {"a": float(number)} if number != 1 else {"b": 1.0})
+
+    larger = rows.resized(3)
+    larger.add(3.0, {"a": 3.0})
+
+    values = {"a": (None, 2.0, 3.0), "b": (1.0, None, None)}
+    assert larger.columns() == ((1.0, 2.0, 3.0), values)
+
+
+def test_a_smaller_ring_keeps_the_newest_rows() -> None:
+    rows = Rows(4)
+    for number in range(4):
+        rows.add(float(number), {"a": float(number)})
+
+    assert rows.resized(2).columns() == ((2.0, 3.0), {"a": (2.0, 3.0)})

@@ -197,9 +197,11 @@ class Clinic:
     def pause(self, duration_s: float, target: str = "*") -> None:
         self.tell(PauseTarget(target=target, duration_s=duration_s, who="ada", reason="upgrade"))
 
-    def reconfigure(self, cares: dict[str, Care]) -> None:
+    def reconfigure(self, cares: dict[str, Care], components: Sequence[str] = ()) -> None:
+        """Heal by other cares, and other components if they are named."""
+        others = Topology([Component(name=name) for name in components]) if components else None
         for book in (self.book, self.twin):
-            book.reconfigure(cares)
+            book.reconfigure(cares, others)
 
     def resume(self, target: str = "*") -> None:
         self.tell(ResumeTarget(target=target, who="ada"))

@@ -1,0 +1,246 @@
+"""A running system goes over to another configuration: wholly, at once, or not at all.
+
+::
+
+    read --wrong--> refused
+     |                 ^
+     v                 |
+    prepared --> agents asked --one says no--> agents get their old settings back
+                       |
+                       v
+                    in force --> processes of new components started, those of old ones ended
+
+Everything that can fail comes before the one step that cannot: probes and actions are made, every
+care and watch is worked out, agents have taken their settings. The step itself only exchanges what
+was prepared, without an await, so nobody ever decides by half of a configuration. What is known
+stays: detectors whose line stays, open incidents, circuits, pauses, what limits have counted.
+
+Stopping the agents and building the system anew was turned down: it loses what is in their hands.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeGuard
+
+import msgspec
+from msgspec import Struct
+
+from ..agents.agent import convert_config
+from ..agents.guards.guard import GuardConfig
+from ..agents.ports import World
+from ..agents.registry import LoadedAgent
+from ..bus.local import LocalBus
+from ..bus.messages import ConfigChanged, Message, Reconfigure, Reconfigured
+from ..core.policy import Pause
+from ..documents.document import format_path
+from ..errors import ConfigError, MendelError, Problem
+from .changes import differences, fixed
+from .config import Config
+from .factory import Design, Parts, design
+from .pauses import announced_anew
+from .specs import ComponentSpec
+
+_log = logging.getLogger("mendel.revision")
+
+# An agent answers in microseconds, unless it is busy or being restarted.
+_AGENT_S = 2.0
+_WORLDLY = ("name", "kind", "depends_on", "group", "process", "probes", "actions")
+# A log line or an event that lists more is not read; the store has both texts.
+_CHANGES_SHOWN = 100
+
+
+class ChangeableWorld(World, Protocol):
+    """A world whose components can be others from one moment to the next."""
+
+    def prepare(self, specs: Sequence[Any]) -> Any:
+        """Make what other components come to, without changing anything."""
+        ...
+
+    def change(self, equipment: Any) -> None:
+        """Go over to it, in one step that cannot fail."""
+        ...
+
+    async def settle(self) -> None:
+        """Start and end what the change calls for."""
+        ...
+
+
+class Settings(Struct, frozen=True):
+    """What an agent is to be told, and what to tell it when another agent says no."""
+
+    agent: str
+    new: dict[str, Any]
+    old: dict[str, Any]
+
+
+class Revision(Struct, frozen=True):
+    """All that a new configuration comes to, ready to be put into force.
+
+    Attributes:
+        old: the configuration that holds.
+        new: the one that is to hold.
+        design: of all components.
+        equipment: for a world that changes with it, or None.
+        agents: those whose settings are others.
+        guards: settings of guards that are others, by target.
+    """
+
+    old: Config
+    new: Config
+    design: Design
+    equipment: Any
+    agents: Sequence[Settings]
+    guards: Mapping[str, GuardConfig]
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What is different, in words."""
+        found = [str(each) for each in differences(self.old, self.new)]
+        more = len(found) - _CHANGES_SHOWN
+        return tuple(found[:_CHANGES_SHOWN]) + ((f"and {more} more",) if more > 0 else ())
+
+
+def prepare(
+    old: Config, new: Config, world: World, plugins: Iterable[LoadedAgent], own: Iterable[Any]
+) -> Revision:
+    """Make everything that the new configuration comes to; nothing changes yet.
+
+    Args:
+        old: the configuration that holds.
+        new: the one that is to hold.
+        world: what is healed.
+        plugins: that run and go on, as the new configuration has them.
+        own: classes of the system's own agents.
+
+    Raises:
+        ConfigError: it cannot come into force while mendel runs, or not at all.
+    """
+    _check_fixed(old, new)
+    equipment = None
+    components, probes, actions = world.components, world.probes, world.actions
+    # Whoever made a world of his own decides himself what is in it.
+    if _is_changeable(world) and _of_world(old.components) != _of_world(new.components):
+        equipment = world.prepare(new.components)
+        components, probes = equipment.components, equipment.probes
+        actions = equipment.actions.__getitem__
+    before = {each.name: each.guard for each in old.components}
+    return Revision(
+        old=old,
+        new=new,
+        design=design(new, components, probes, actions),
+        equipment=equipment,
+        agents=_settings(old, new, own, plugins),
+        guards={
+            each.name: each.guard
+            for each in new.components
+            if each.guard is not None and each.guard != before.get(each.name)
+        },
+    )
+
+
+async def ask_agents(bus: LocalBus, agents: Sequence[Settings]) -> None:
+    """Give every agent its settings; when one says no, those before it get their old ones back.
+
+    Raises:
+        ConfigError: one says no, or does not answer.
+    """
+    for number, each in enumerate(agents):
+        reason = await _tell(bus, each.agent, each.new)
+        if reason:
+            for told in agents[: number + 1]:  # Late is not never: it may still take them.
+                await _tell(bus, told.agent, told.old)
+            raise ConfigError(f"agent {each.agent} does not take its settings: {reason}")
+
+
+def put_into_force(
+    revision: Revision, parts: Parts, world: World, publish: Callable[[Message], None], now_s: float
+) -> None:
+    """Exchange what was prepared for what holds; one step, which cannot fail."""
+    plan, policy = revision.design, parts.policy
+    if revision.equipment is not None and _is_changeable(world):
+        world.change(revision.equipment)
+    policy.reconfigure(revision.new.policy, plan.modes)
+    policy.pauses = _pauses(revision, policy.pauses, now_s)
+    is_same = revision.equipment is None
+    parts.casebook.reconfigure(plan.cares, None if is_same else plan.topology)
+    for name in [name for name in parts.charts if name not in plan.watches]:
+        del parts.charts[name]
+    for name, watch in plan.watches.items():
+        chart = parts.charts.get(name)
+        if chart is None:
+            parts.charts[name] = plan.chart(name)
+            parts.charts[name].watch.expect_from(now_s)
+        elif chart.watch.config != watch or not is_same:
+            for event in chart.reconfigure(watch, plan.silences[name], now_s):
+                publish(event)
+    for problem in parts.board.configure(revision.guards):
+        _log.warning("%s", problem)
+
+
+def in_force(
+    revision: Revision, *, who: str, reason: str, source: str, began_s: float, now_s: float
+) -> ConfigChanged:
+    """The news of it."""
+    return ConfigChanged(
+        changes=revision.changes,
+        source=source,
+        who=who,
+        reason=reason,
+        took_s=now_s - began_s,
+        changed_s=now_s,
+    )
+
+
+async def settle(world: World) -> None:
+    """Start and end the processes that the change calls for."""
+    if _is_changeable(world):
+        await world.settle()
+
+
+def _check_fixed(old: Config, new: Config) -> None:
+    found = fixed(old, new)
+    problems = [
+        Problem("MD160", f"cannot change while mendel runs: {why}", place=format_path(path))
+        for path, why in found
+    ]
+    if problems:
+        places = ", ".join(each.place for each in problems)
+        raise ConfigError(f"{places} cannot change while mendel runs", problems)
+
+
+def _settings(
+    old: Config, new: Config, own: Iterable[Any], plugins: Iterable[LoadedAgent]
+) -> list[Settings]:
+    kinds = {kind.name: kind for kind in own} | {each.name: each.agent_class for each in plugins}
+    found = []
+    for name, kind in kinds.items():
+        before, after = (convert_config(kind, config.agent.get(name, {})) for config in (old, new))
+        if before != after:
+            found.append(Settings(name, msgspec.to_builtins(after), msgspec.to_builtins(before)))
+    return found
+
+
+async def _tell(bus: LocalBus, agent: str, settings: dict[str, Any]) -> str:
+    """Reason why an agent does not take settings; empty when it does."""
+    try:
+        answer = await bus.request(Reconfigure(agent=agent, settings=settings), timeout_s=_AGENT_S)
+    except MendelError as error:
+        return str(error)
+    return answer.reason if isinstance(answer, Reconfigured) and not answer.accepted else ""
+
+
+def _pauses(revision: Revision, pauses: Sequence[Pause], now_s: float) -> list[Pause]:
+    old, new = revision.old.maintenance, revision.new.maintenance
+    return announced_anew(pauses, old, new, now_s=now_s, now_utc=time.time())
+
+
+def _of_world(specs: Sequence[ComponentSpec]) -> list[tuple[Any, ...]]:
+    """What of the components is the world's; the rest is for those who heal it."""
+    return [tuple(getattr(spec, name) for name in _WORLDLY) for spec in specs]
+
+
+def _is_changeable(world: World) -> TypeGuard[ChangeableWorld]:
+    return hasattr(world, "prepare") and hasattr(world, "change") and hasattr(world, "settle")
