@@ -97,7 +97,7 @@ class Search:
         cost = 0.0
         if len(offspring) > self._config.population:
             cost = len(offspring) * self._config.screening_share
-            offspring = self._screened(offspring)
+            offspring = self._screened(offspring, rng)
         judged = self._trial(offspring)
         merged, both = np.concatenate((points, offspring)), together(scores, judged)
         survivors = self._survivors(merged, both, rng)
@@ -186,13 +186,15 @@ class Search:
         rows: NDArray[np.intp] = kept.get("row").astype(np.intp)
         return rows
 
-    def _screened(self, offspring: Matrix) -> Matrix:
+    def _screened(self, offspring: Matrix, rng: np.random.Generator) -> Matrix:
         """The best of the offspring by a part of the incidents."""
         glance = self._trial(offspring, self._config.screening_share)
         population = _population(offspring, glance)
         population.set("row", np.arange(len(offspring)))
         problem = Problem(n_var=offspring.shape[1], n_obj=glance.objectives.shape[1])
-        best = RankAndCrowding().do(problem, population, n_survive=self._config.population)
+        best = RankAndCrowding().do(
+            problem, population, n_survive=self._config.population, random_state=rng
+        )
         kept: Matrix = offspring[np.sort(best.get("row").astype(np.intp))]
         return kept
 

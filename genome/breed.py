@@ -1,0 +1,142 @@
+"""One whole search, from the first generation to a winner that was examined.
+
+The archive holds what did well in training. Its best few are examined on incidents that training
+has not seen, and the one that does best there is the winner; what it gains is measured on a last
+lot that nothing was chosen by. Choosing and measuring on the same incidents always finds a gain.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from msgspec import structs
+
+from .evolve import Search
+from .front import TOLERANCE, knee_of, regret
+from .scores import HARM, Matrix, Scores, Trial
+from .state import SearchState
+from .task import Advanced, Bred, Exam, Job, Task
+
+# So many of the archive go to validation; more would let chance choose.
+_EXAMINED = 8
+# Candidates judged between two looks at the clock and at what was ordered.
+_LOT = 8
+
+
+class Pace:
+    """Keeps to a share of one core, and rests when told to.
+
+    Args:
+        share: of one core.
+        rest: waits so many seconds, and as long as a pause lasts; returns how long that was.
+    """
+
+    def __init__(self, share: float, rest: Callable[[float], float]) -> None:
+        self._share = share
+        self._rest = rest
+        self._began_s = self._lot_s = time.monotonic()
+        self._cpu_s = self._lot_cpu_s = time.process_time()
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time since the beginning."""
+        return time.process_time() - self._cpu_s
+
+    @property
+    def wall_s(self) -> float:
+        """Time since the beginning, pauses left out."""
+        return time.monotonic() - self._began_s
+
+    def keep(self) -> None:
+        """Wait until the share is kept again; called after each lot of work."""
+        used_s = time.process_time() - self._lot_cpu_s
+        owed_s = used_s / self._share - (time.monotonic() - self._lot_s)
+        self._began_s += self._rest(max(owed_s, 0.0))
+        self._lot_s, self._lot_cpu_s = time.monotonic(), time.process_time()
+
+
+def breed(job: Job, task: Task, pace: Pace, tell: Callable[[Advanced], None]) -> Bred:
+    """Search, examine, and tell what came of it.
+
+    Args:
+        job: how to search, and where an earlier search came to.
+        task: what to search.
+        pace: asked for leave after each lot.
+        tell: is told each generation.
+    """
+    incumbent = task.space.canonical(task.known[0][np.newaxis])[0]
+    search = Search(task.space, _paced(task.trial, pace), job.search, seed=job.seed)
+    rated = task.trial(incumbent[np.newaxis]).objectives[0]
+
+    def told(state: SearchState) -> SearchState:
+        knee = _knee(state, task, rated)
+        tell(Advanced(state=state, cpu_s=pace.cpu_s, wall_s=pace.wall_s, knee=knee))
+        return state
+
+    state = job.state or told(search.begin(task.known))
+    while state.generation < job.search.generations:
+        state = told(search.step(state))
+    if not state.is_polished:
+        state = told(search.polish(state, rated))
+    winner, validation = _winner(state, task, incumbent, rated, pace)
+    hold_out = _exam(task.hold_out(np.stack((incumbent, winner))))
+    pace.keep()
+    return Bred(
+        state=state,
+        winner=task.space.write(winner),
+        incumbent=task.space.write(incumbent),
+        validation=validation,
+        hold_out=hold_out,
+        cpu_s=pace.cpu_s,
+        wall_s=pace.wall_s,
+    )
+
+
+def _paced(trial: Trial, pace: Pace) -> Trial:
+    """The same trial in lots small enough to be interrupted in between."""
+
+    def judge(points: Matrix, share: float = 1.0) -> Scores:
+        lots = []
+        for start in range(0, len(points), _LOT):
+            lots.append(trial(points[start : start + _LOT], share))
+            pace.keep()
+        objectives, constraints = zip(*map(structs.astuple, lots), strict=True)
+        return Scores(np.concatenate(objectives), np.concatenate(constraints))
+
+    return judge
+
+
+def _knee(state: SearchState, task: Task, rated: Matrix) -> dict[str, Any]:
+    if not state.archive.points:
+        return {}
+    points, scores = state.archive.arrays()
+    return task.space.write(points[knee_of(scores.objectives, rated)])
+
+
+def _winner(
+    state: SearchState, task: Task, incumbent: Matrix, rated: Matrix, pace: Pace
+) -> tuple[Matrix, Exam]:
+    """The archived candidate with the least user harm in validation that is no worse in the rest.
+
+    It is the incumbent itself when there is none.
+    """
+    if not state.archive.points:
+        return incumbent, _exam(task.validate(np.stack((incumbent, incumbent))))
+    points, scores = state.archive.arrays()
+    knee = knee_of(scores.objectives, rated)
+    best = np.argsort(regret(scores.objectives, scores.objectives), kind="stable")
+    rows = [knee, *(each for each in best if each != knee)][:_EXAMINED]
+    examined = task.validate(np.concatenate((incumbent[np.newaxis], points[rows])))
+    pace.keep()
+    means = examined.mean(axis=1)
+    harmless = np.all(means <= means[0] + TOLERANCE * np.abs(means[0]), axis=1)
+    place = int(np.argmin(np.where(harmless, means[:, HARM], np.inf)))
+    winner = incumbent if place == 0 else points[rows[place - 1]]
+    return winner, _exam(examined[[0, place]])
+
+
+def _exam(examined: Any) -> Exam:
+    return Exam(incumbent=examined[0].tolist(), candidate=examined[1].tolist())

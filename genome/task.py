@@ -1,0 +1,171 @@
+"""What a worker is given to do, and what it tells: all that crosses between the processes.
+
+Nothing is pickled: a task is the name of a function and bytes for it, so that the worker builds its
+own objects, and a frame that is not of this vocabulary is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from ..errors import PluginError
+from .scores import Matrix, Trial
+from .space import Space
+from .state import SearchConfig, SearchState
+
+# A state of a thousand candidates with a hundred genes takes 2 MB.
+FRAME_BYTES_MAX = 64 * 1024 * 1024
+
+
+class Task(Struct, frozen=True):
+    """What to search, as the worker has it.
+
+    Attributes:
+        space: where.
+        trial: judges by the incidents that are for training.
+        known: points to start from; the first one is the incumbent.
+        validate: objectives of points for each incident of a lot that training has not seen, shape
+            (n, incidents, m).
+        hold_out: the same for a lot that is used once, for the winner.
+    """
+
+    space: Space
+    trial: Trial
+    known: Sequence[Matrix]
+    validate: Callable[[Matrix], Any]
+    hold_out: Callable[[Matrix], Any]
+
+
+class Job(Struct, frozen=True, kw_only=True, tag="job"):
+    """What to search, as it is sent.
+
+    Attributes:
+        task: function that makes the `Task`, as ``package.module:function``.
+        payload: what it is called with.
+        search: how to search.
+        seed: of all chance.
+        state: where an earlier worker came to, if it is to be gone on with.
+        cpu_share: of one core, at most.
+    """
+
+    task: str
+    payload: bytes
+    search: SearchConfig
+    seed: int
+    state: SearchState | None = None
+    cpu_share: Annotated[float, Meta(gt=0, le=1)] = 0.25
+
+
+class Pause(Struct, frozen=True, tag="pause"):
+    """Rest after the lot in hand, until `Resume`."""
+
+
+class Resume(Struct, frozen=True, tag="resume"):
+    """Go on."""
+
+
+class Advanced(Struct, frozen=True, kw_only=True, tag="advanced"):
+    """A generation is done.
+
+    Attributes:
+        state: enough to go on from here.
+        cpu_s: CPU time that the worker has used since its job began.
+        wall_s: time since then, rests in pauses left out.
+        knee: genes of the best compromise so far; none while nothing keeps the constraints.
+    """
+
+    state: SearchState
+    cpu_s: float
+    wall_s: float
+    knee: dict[str, Any]
+
+
+class Exam(Struct, frozen=True, kw_only=True):
+    """What incumbent and candidate did in each incident of a lot.
+
+    Attributes:
+        incumbent: objectives by incident, shape (incidents, m).
+        candidate: the same.
+    """
+
+    incumbent: list[list[float]]
+    candidate: list[list[float]]
+
+
+class Bred(Struct, frozen=True, kw_only=True, tag="bred"):
+    """The search is over.
+
+    Attributes:
+        state: its end.
+        winner: genes of the candidate to adopt; none when nothing is better than the incumbent.
+        incumbent: genes of the incumbent.
+        validation: of the winner, incidents that it was chosen by.
+        hold_out: of the winner, incidents that nothing was chosen by.
+        cpu_s: CPU time in all.
+        wall_s: time in all.
+    """
+
+    state: SearchState
+    winner: dict[str, Any]
+    incumbent: dict[str, Any]
+    validation: Exam
+    hold_out: Exam
+    cpu_s: float
+    wall_s: float
+
+
+class Failed(Struct, frozen=True, tag="failed"):
+    """The job cannot be done; ``is_fault`` tells a bug from a refusal."""
+
+    reason: str
+    is_fault: bool
+
+
+Order = Job | Pause | Resume
+Report = Advanced | Bred | Failed
+
+_ORDERS: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)
+_REPORTS: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
+
+
+def frame(message: Order | Report) -> bytes:
+    """A message with its length before it.
+
+    Raises:
+        ValueError: it is too long.
+    """
+    body = msgspec.msgpack.encode(message)
+    if len(body) > FRAME_BYTES_MAX:
+        raise ValueError(f"a message of {len(body)} bytes; at most {FRAME_BYTES_MAX} are sent")
+    return len(body).to_bytes(4, "big") + body
+
+
+def order_of(body: bytes) -> Order:
+    """What was ordered."""
+    return _ORDERS.decode(body)
+
+
+def report_of(body: bytes) -> Report:
+    """What was told."""
+    return _REPORTS.decode(body)
+
+
+def load_task(path: str, payload: bytes) -> Task:
+    """Make a task from the name of its function.
+
+    Raises:
+        PluginError: there is no such function.
+    """
+    module, _, name = path.partition(":")
+    try:
+        make = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise PluginError(path, f"cannot be loaded: {error}") from error
+    task = make(payload)
+    assert isinstance(task, Task), f"{path} made {type(task).__name__}, not a Task"
+    return task
