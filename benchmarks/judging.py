@@ -16,8 +16,10 @@ from pathlib import Path
 import mendel
 import msgspec
 from mendel.core.levels import LEVELS
+from mendel.core.treatment import ASIDE
 from mendel.runtime.config import Config, DefaultsConfig, Loaded, load
 from mendel.runtime.replay import builder
+from mendel.scenarios.baselines import BASELINES, conduct
 from mendel.scenarios.replay import Outcome, replay
 from mendel.scenarios.scoring import AVOIDABLE_LEAST, Measures
 from mendel.scenarios.simulator import (
@@ -36,7 +38,11 @@ from mendel.scenarios.staging import announced_in, broken_in
 from msgspec import Struct
 
 NOBODY, ORACLE = "nobody", "oracle"
-POLICIES = (NOBODY, *LEVELS, ORACLE)
+POLICIES = (NOBODY, *BASELINES, *LEVELS, ORACLE)
+
+# What proxies and circuit breakers do to calls is no treatment of anybody, and neither is telling
+# a person.
+ROUTINE = (*ASIDE, "drain", "undrain")
 
 # A run is worse than nobody when it cost three seconds of a full outage more; telling a person
 # about what nobody could cure costs less than that.
@@ -108,6 +114,8 @@ def judge(task: Task) -> Verdict:
         return _seen(task, course, play(course))
     if task.policy == ORACLE:
         return _seen(task, course, play(course, oracle(course).orders))
+    if task.policy in BASELINES:
+        return _seen(task, course, conduct(course, task.policy))
     outcome = heal(course, task.policy, task.watch)
     assert outcome.harm is not None
     return _verdict(task, outcome.harm, outcome.measures)
@@ -144,12 +152,26 @@ def _simulator() -> bytes:
     """The sources that decide what a course comes to."""
     if not _SOURCES:
         root = Path(mendel.__file__).parent / "scenarios"
-        files = [*sorted((root / "simulator").glob("*.py")), root / "catalogue.py"]
-        _SOURCES.append(b"".join(path.read_bytes() for path in files))
+        _SOURCES.append(b"".join((root / each).read_bytes() for each in _DECIDING))
     return _SOURCES[0]
 
 
 _SOURCES: list[bytes] = []
+_DECIDING = (
+    "catalogue.py",
+    *(
+        f"simulator/{name}.py"
+        for name in (
+            "illness",
+            "layout",
+            "operations",
+            "physics",
+            "policies",
+            "simulation",
+            "state",
+        )
+    ),
+)
 
 
 class Cache:
@@ -180,10 +202,9 @@ class Cache:
 def _seen(task: Task, course: Course, simulation: Simulation) -> Verdict:
     """Who acts without agents opens no incidents; what was done is in the simulation's log."""
     broken = broken_in(course)
+    done = [(at_s, target) for at_s, name, target in simulation.ran if name not in ROUTINE]
     unneeded = [
-        name
-        for at_s, name, target in simulation.ran
-        if not any(each.covers(target, at_s) for each in broken)
+        target for at_s, target in done if not any(each.covers(target, at_s) for each in broken)
     ]
     return Verdict(
         group=name_of(task.group),
@@ -191,7 +212,7 @@ def _seen(task: Task, course: Course, simulation: Simulation) -> Verdict:
         seed=task.seed,
         policy=task.policy,
         harm=simulation.harm(),
-        actions=len(simulation.ran),
+        actions=len(done),
         unneeded=len(unneeded),
         broken=len(broken),
     )

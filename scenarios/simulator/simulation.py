@@ -143,19 +143,20 @@ class Simulation:
 
     # --- operations ---------------------------------------------------------------------------
 
-    def begin(self, name: str, target: str) -> Operation:
+    def begin(self, name: str, target: str, *, priced: bool = True) -> Operation:
         """Order an operation; it goes on while time advances.
 
         Args:
             name: one of `REMEDIES`.
             target: component, replica (``cart/2``) or edge (``web>cart``).
+            priced: whether its price counts as harm.
 
         Raises:
             ConfigError: there is no such operation or target, or they do not go together.
         """
         self.check(name, target)
         operation = self._operators.plan(name, target, self.now_s)
-        self._price += REMEDIES[name].price
+        self._price += REMEDIES[name].price * priced
         self._operations.append(operation)
         self.ran.append((self.now_s, name, target))
         return operation
