@@ -6,7 +6,6 @@ Healthy samples end here: only changes cross a mailbox. When to look and what it
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -25,14 +24,11 @@ from ..bus.messages import (
 )
 from ..core.effects import Effect, StartTimer
 from ..core.rounds import Chart, Look, Rounds
-from ..core.watch import CALLS
 from .agent import Agent, AgentConfig, on
 from .eyes import Eyes
-from .guards.feed import CallFeed
-from .ports import AnnotatedWorld, Probe, Sample, World
+from .ports import Probe, Sample, World
+from .sweep import Sweep
 from .timers import Timer
-
-_log = logging.getLogger(__name__)
 
 
 class MonitorConfig(AgentConfig, frozen=True, kw_only=True):
@@ -64,17 +60,16 @@ class Monitor(Agent[MonitorConfig]):
     def __init__(self, config: MonitorConfig, world: World, charts: Mapping[str, Chart]) -> None:
         super().__init__(config)
         self._world = world
-        self._annotated = world if isinstance(world, AnnotatedWorld) else None
         self._rounds: Rounds[Probe] = Rounds(charts)
         self._eyes = Eyes(
             self._rounds, config.concurrent_looks, config.tick_s, self._take, self.spawn
         )
-        self._calls = CallFeed()
+        self._sweep = Sweep(world, self._rounds)
 
     async def on_start(self) -> None:
         """Begin to look."""
         self._rounds.begin(self._world.probes, self.now_s)
-        await self._read_annotations()
+        await self._tell(self._sweep.annotations(self.now_s))
         self.spawn(self._eyes.look_around(), name="look around")
         await self._sweep_later()
 
@@ -121,28 +116,9 @@ class Monitor(Agent[MonitorConfig]):
     # --- silence ------------------------------------------------------------------------------
 
     async def on_timer(self, timer: Timer) -> None:
-        """Look for probes that have fallen silent, and at the calls that were made meanwhile."""
-        now_s = self.now_s
-        await self._tell(self._rounds.on_sweep(now_s))
-        for target, metrics in self._calls.read():
-            effects = self._rounds.on_calls(target, metrics, now_s)
-            if metrics is not None and self._rounds.knows(target):
-                reading = Reading(target=target, metrics=metrics, taken_s=now_s, detail=CALLS)
-                await self.publish(reading)
-            await self._tell(effects)
-        await self._read_annotations()
+        """Look for probes that have fallen silent, and at whatever else there is to see."""
+        await self._tell(self._sweep.look(self.now_s))
         await self._sweep_later()
-
-    async def _read_annotations(self) -> None:
-        if self._annotated is None:
-            return
-        for component in self._world.components:
-            try:
-                known = self._annotated.annotation(component.name)
-            except Exception as error:  # noqa: BLE001  A world may be anybody's.
-                _log.debug("no annotation of %s: %s", component.name, error)
-                continue
-            await self._tell(self._rounds.on_annotation(component.name, known, self.now_s))
 
     async def _sweep_later(self) -> None:
         await self.perform([StartTimer("sweep", "", self.now_s + self.config.sweep_s)])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop
 from collections.abc import Callable
 from typing import ClassVar
 
-from ..bus.alarms import Alarms
+from ..bus.alarms import Alarms, Clock
 from ..bus.messages import Message
 
 
@@ -35,7 +34,7 @@ class Timers:
 
     __slots__ = ("_alarms", "_loop", "_ring", "_set")
 
-    def __init__(self, loop: AbstractEventLoop, ring: Callable[[Timer], None]) -> None:
+    def __init__(self, loop: Clock, ring: Callable[[Timer], None]) -> None:
         self._set: dict[tuple[str, str], Timer] = {}
         self._ring = ring
         self._loop = loop

@@ -9,14 +9,34 @@ microseconds altogether.
 
 from __future__ import annotations
 
-from asyncio import AbstractEventLoop, TimerHandle
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
 from math import inf
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 K = TypeVar("K")
+
+
+class Handle(Protocol):
+    """A call that has been arranged."""
+
+    def cancel(self) -> None:
+        """Let it not take place."""
+        ...
+
+
+class Clock(Protocol):
+    """As much of an event loop as timers need."""
+
+    def time(self) -> float:
+        """Loop time in seconds."""
+        ...
+
+    def call_at(self, when: float, callback: Callable[[], object], /) -> Handle:
+        """Call back at a loop time."""
+        ...
+
 
 # Below this size a heap of dead entries is not worth rebuilding.
 _SMALL = 64
@@ -30,7 +50,7 @@ class Alarms(Generic[K]):
 
     __slots__ = ("_heap", "_loop", "_next_s", "_number", "_old", "_ring", "_timer", "_young")
 
-    def __init__(self, loop: AbstractEventLoop, ring: Callable[[K], None]) -> None:
+    def __init__(self, loop: Clock, ring: Callable[[K], None]) -> None:
         self._loop = loop
         self._ring = ring
         self._young: dict[K, float] = {}  # When they are due.
@@ -38,7 +58,7 @@ class Alarms(Generic[K]):
         self._heap: list[tuple[float, int, K]] = []
         self._number = count()
         self._next_s = inf
-        self._timer: TimerHandle | None = None
+        self._timer: Handle | None = None
 
     def __len__(self) -> int:
         return len(self._young) + len(self._old)

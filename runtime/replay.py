@@ -13,11 +13,13 @@ from ..agents.ports import World
 from ..agents.registry import LoadedAgent
 from ..core.levels import Level
 from ..core.policy import Pause
+from ..errors import ConfigError
 from ..scenarios import replay as replaying
 from ..scenarios.recorded import RecordedWorld
 from ..scenarios.replay import Outcome
 from ..scenarios.scoring import Broken
 from .config import Config, Loaded, load
+from .healing.direct import DirectSystem
 from .plugins import load_plugins
 from .system import System
 
@@ -77,7 +79,8 @@ def builder(
     pauses: Sequence[Pause] = (),
     level: Level | None = None,
     run: int = 1,
-) -> Callable[[World], System]:
+    direct: bool = False,
+) -> Callable[[World], System | DirectSystem]:
     """What makes a system for a world, as `mendel.scenarios.replay` wants it.
 
     Args:
@@ -86,9 +89,10 @@ def builder(
         pauses: announced maintenance, in virtual time.
         level: of every component, whatever the configuration says; ``None`` leaves that to it.
         run: number of the run, first part of the names of incidents.
+        direct: by calling the cores, without bus and agents: the same decisions for less.
 
     Raises:
-        ConfigError: the configuration is invalid.
+        ConfigError: the configuration is invalid, or has plug-ins, which need a bus.
         PluginError: a plug-in of it cannot be loaded; without it, it would be another replay.
     """
     if isinstance(config, str | os.PathLike):
@@ -104,8 +108,15 @@ def builder(
     if level is not None:
         seeded = at_level(seeded, level)
 
-    def build(world: World) -> System:
+    if direct and seeded.agents:
+        raise ConfigError(
+            f"plug-ins ({', '.join(seeded.agents)}) live on a bus; without one they are not heard"
+        )
+
+    def build(world: World) -> System | DirectSystem:
         fitting = _row_by_row(seeded) if isinstance(world, RecordedWorld) else seeded
+        if direct:
+            return DirectSystem(fitting, world, MemoryJournal(), run=run, pauses=pauses)
         return System(fitting, world, MemoryJournal(), run=run, plugins=plugins, pauses=pauses)
 
     return build

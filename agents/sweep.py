@@ -1,0 +1,54 @@
+"""What is looked for from time to time beside probes: silence, guarded calls, annotations."""
+
+from __future__ import annotations
+
+import logging
+
+from ..bus.messages import Reading
+from ..core.effects import Effect, Publish
+from ..core.rounds import Rounds
+from ..core.watch import CALLS
+from .guards.feed import CallFeed
+from .ports import AnnotatedWorld, Probe, World
+
+_log = logging.getLogger(__name__)
+
+
+class Sweep:
+    """Look around, and tell what the rounds make of it.
+
+    Args:
+        world: what is known of its components beside what is measured.
+        rounds: what is made of it.
+    """
+
+    def __init__(self, world: World, rounds: Rounds[Probe]) -> None:
+        self._world = world
+        self._annotated = world if isinstance(world, AnnotatedWorld) else None
+        self._rounds = rounds
+        self._calls = CallFeed()
+
+    def look(self, now_s: float) -> list[Effect]:
+        """Look for all of it."""
+        effects = self._rounds.on_sweep(now_s)
+        for target, metrics in self._calls.read():
+            told = self._rounds.on_calls(target, metrics, now_s)
+            if metrics is not None and self._rounds.knows(target):
+                reading = Reading(target=target, metrics=metrics, taken_s=now_s, detail=CALLS)
+                effects.append(Publish(reading))
+            effects += told
+        return effects + self.annotations(now_s)
+
+    def annotations(self, now_s: float) -> list[Effect]:
+        """What the world tells of its components, as far as it is news."""
+        effects: list[Effect] = []
+        if self._annotated is None:
+            return effects
+        for component in self._world.components:
+            try:
+                known = self._annotated.annotation(component.name)
+            except Exception as error:  # noqa: BLE001  A world may be anybody's.
+                _log.debug("no annotation of %s: %s", component.name, error)
+                continue
+            effects += self._rounds.on_annotation(component.name, known, now_s)
+        return effects
