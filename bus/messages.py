@@ -444,6 +444,7 @@ class ResumeTarget(Message, frozen=True, kw_only=True):
 
     target: str
     who: str
+    reason: str = ""
 
     @property
     def subject(self) -> str:
@@ -478,6 +479,7 @@ class ApprovalGiven(Message, frozen=True, kw_only=True):
 
     approval: str
     who: str
+    reason: str = ""
 
 
 # --- the healer itself --------------------------------------------------------------------------

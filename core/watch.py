@@ -169,6 +169,10 @@ class TargetWatch:
         """The target boots until ``until_s`` at the latest, and then has to have proven itself."""
         return self._excuse(until_s, now_s, acted_on=False)
 
+    def detectors(self) -> Mapping[str, tuple[Detector, ...]]:
+        """What judges each metric that was seen so far."""
+        return self._detectors
+
     def since_s(self, now_s: float) -> float:
         """Start of the present trouble; ``now_s`` when there is none."""
         onsets = [each.onset_s for each in self._live() if each.alarmed or each.suspect]

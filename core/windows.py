@@ -9,6 +9,9 @@ from collections.abc import Mapping
 # A probe that invents metric names must not eat the machine; nobody reads more of one target.
 METRICS_MAX = 64
 
+# Rows of one probe hold what another one does not; more than a few probes look at few targets.
+_TURNS = 8
+
 
 class Rows:
     """Ring of the newest rows of one target, a column per metric.
@@ -64,6 +67,17 @@ class Rows:
             row = ((name, column[index]) for name, column in columns.items())
             other.add(time_s, {name: value for name, value in row if value is not None})
         return other
+
+    def newest(self) -> dict[str, float]:
+        """The newest value of each metric among the last few rows; probes take turns in them."""
+        found: dict[str, float] = {}
+        for back in range(1, min(_TURNS, len(self._times)) + 1):
+            place = (self._count - back) % self._capacity
+            for name, column in self._columns.items():
+                value = column[place]
+                if value == value:
+                    found.setdefault(name, value)
+        return found
 
     def _open_column(self, name: str, rows: int) -> None:
         if len(self._columns) >= METRICS_MAX:

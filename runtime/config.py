@@ -46,6 +46,7 @@ from ..documents.files import refuse_all, text_of
 from ..documents.reader import read
 from ..errors import ConfigError, Problem
 from .checks import FORMATS, find_contradictions, secret_check
+from .door import WebConfig
 from .layers import DefaultsConfig as DefaultsConfig
 from .layers import KindConfig, Layers, LevelConfig
 from .pauses import MaintenanceSpec
@@ -84,6 +85,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         kinds: what holds for the components of one kind.
         ranking: how experience is weighed, for components whose level ranks what is tried.
         store: how the past is written, and how long it is kept.
+        web: where the page and the HTTP API are served; ``mendel run`` serves them anyway.
         supervisor: how agents that crash are restarted.
         maintenance: announced windows in which nothing is done.
         agents: plug-ins to load, each as ``package:Class``.
@@ -98,6 +100,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kinds: dict[Kind, KindConfig] = {}
     ranking: RankingConfig = RankingConfig()
     store: StoreConfig = StoreConfig()
+    web: WebConfig | None = None
     supervisor: SupervisorSpec = SupervisorSpec()
     maintenance: tuple[MaintenanceSpec, ...] = ()
     agents: tuple[PluginPath, ...] = ()

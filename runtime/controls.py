@@ -30,17 +30,23 @@ from ..bus.messages import (
 from ..bus.subjects import matches
 from ..core.casefile import Stage
 from ..core.notes import told
-from ..core.topology import Annotation
+from ..core.topology import Annotation, Component
 from ..documents.kinds import did_you_mean
 from ..errors import ConfigError
+from .details import audit_view, incident_detail, signals_of
+from .leases import Lease, LeaseOutcome, Leases
 from .store import Archive
 from .system import System
 from .views import (
     AgentView,
     ApprovalView,
+    AuditView,
+    ComponentDetail,
     ComponentView,
     EventView,
+    IncidentDetail,
     IncidentView,
+    SignalsView,
     SystemView,
     incident_view,
 )
@@ -83,12 +89,21 @@ class SystemControls:
         self._asked: dict[str, ApprovalRequested] = {}
         self._warnings: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
+        self._leases = Leases()
         system.bus.tap(self._hear)
 
     # --- questions ----------------------------------------------------------------------------
 
     async def status(self) -> SystemView:
         """How everything is."""
+        return self.system_view()
+
+    async def agents(self) -> Sequence[AgentView]:
+        """How the agents are."""
+        return self.agent_views()
+
+    def system_view(self) -> SystemView:
+        """How everything is, at once."""
         system = self._system
         return SystemView(
             pid=os.getpid(),
@@ -101,10 +116,21 @@ class SystemControls:
             approvals=tuple(self._approvals()),
             warnings=tuple(self._warnings.values()),
             counters=self._counters(),
+            url=system.url,
         )
 
-    async def agents(self) -> Sequence[AgentView]:
-        """How the agents are."""
+    def components(self) -> Sequence[Component]:
+        """What is watched, with what it depends on."""
+        return tuple(self._system.parts.casebook.topology.components.values())
+
+    def newest_signals(self) -> dict[str, dict[str, float]]:
+        """The newest row of readings of each component."""
+        charts = self._system.parts.charts
+        names = (name for name in self._system.parts.casebook.topology.components if name in charts)
+        return {name: charts[name].rows.newest() for name in names}
+
+    def agent_views(self) -> Sequence[AgentView]:
+        """How the agents are, at once."""
         boxes = {box.name: box for box in self._system.bus.stats().mailboxes}
         views = []
         for name, child in self._system.agents().items():
@@ -128,6 +154,32 @@ class SystemControls:
         async with Archive(self._store) as archive:
             found = await archive.incidents(limit=limit)
         return [incident_view(each) for each in found]
+
+    async def incident(self, *, incident: str) -> IncidentDetail:
+        """One incident with its story, its signals and what was done."""
+        async with Archive(self._store) as archive:
+            history = await archive.incident(incident)
+        if history is None:
+            raise ConfigError(f"there is no incident {incident!r}; see `mendel incidents list`")
+        chart = self._system.parts.charts.get(history.summary.record.target)
+        return incident_detail(history, chart, self._utc_s())
+
+    async def component(self, *, target: str) -> ComponentDetail:
+        """One component with its newest signals."""
+        self._check_target(target)
+        parts = self._system.parts
+        care, chart = parts.casebook.cares[target], parts.charts.get(target)
+        return ComponentDetail(
+            component=self._component(target, self._system.statuses()[target]),
+            plan=care.plan,
+            actions=tuple(care.actions),
+            signals=SignalsView() if chart is None else signals_of(chart, self._utc_s()),
+        )
+
+    async def audit(self, *, limit: int) -> AuditView:
+        """The newest rows of the audit trail, newest first, and whether the trail is whole."""
+        async with Archive(self._store) as archive:
+            return audit_view(await archive.audit(limit=limit), await archive.verify())
 
     def recent_events(self, *, pattern: str, limit: int) -> Sequence[EventView]:
         """The newest events of subjects that match, oldest first."""
@@ -157,18 +209,18 @@ class SystemControls:
         wish = PauseTarget(target=target, duration_s=for_s, who=who, reason=reason)
         await self._system.bus.publish(wish)
 
-    async def resume(self, *, target: str, who: str) -> None:
+    async def resume(self, *, target: str, who: str, reason: str) -> None:
         """End a pause, and take up again what was handed to a person."""
         self._check_target(target)
-        await self._system.bus.publish(ResumeTarget(target=target, who=who))
+        await self._system.bus.publish(ResumeTarget(target=target, who=who, reason=reason))
 
-    async def approve(self, *, approval: str, who: str) -> None:
+    async def approve(self, *, approval: str, who: str, reason: str) -> None:
         """Let an action run that waits for it."""
         waiting = [each.approval for each in self._approvals()]
         if approval not in waiting:
             known = f"waiting: {', '.join(waiting)}" if waiting else "nothing waits for approval"
             raise ConfigError(f"no action waits for approval {approval!r}; {known}")
-        await self._system.bus.publish(ApprovalGiven(approval=approval, who=who))
+        await self._system.bus.publish(ApprovalGiven(approval=approval, who=who, reason=reason))
 
     async def heartbeat(self, *, target: str, metrics: dict[str, float]) -> None:
         """A component reports itself."""
@@ -182,6 +234,14 @@ class SystemControls:
         before = self._system.parts.casebook.annotations.get(target, Annotation())
         known = structs.replace(before, version=version, deployed_s=now_s - age_s)
         await self._system.bus.publish(told(target, known, now_s, who=who))
+
+    async def acquire(self, *, target: str, lease_s: float) -> Lease:
+        """Ask the guard of a target whether a call may be made."""
+        return self._leases.acquire(target, lease_s)
+
+    async def release(self, *, lease: str, outcome: LeaseOutcome, duration_s: float) -> None:
+        """Tell how a call went that was let pass."""
+        self._leases.release(lease, outcome, duration_s)
 
     async def stop(self, *, who: str) -> None:
         """Begin to stop; returns before it is done."""
@@ -236,6 +296,7 @@ class SystemControls:
             incident=incident.name if incident is not None else "",
             stage=incident.stage if incident is not None else "",
             depends_on=component.depends_on,
+            level=parts.casebook.cares[name].level,
             parts={
                 part: seen.status
                 for part in parts.casebook.topology.parts(name)
@@ -269,12 +330,16 @@ class SystemControls:
     def _event(self, envelope: Envelope) -> EventView:
         return EventView(
             id=envelope.id,
-            utc=time.time() - (self._loop.time() - envelope.sent_s),
+            utc=self._utc_s() + envelope.sent_s,
             subject=envelope.subject,
             type=type(envelope.message).__name__,
             message=msgspec.to_builtins(envelope.message),
             text=in_words(envelope.message),
         )
+
+    def _utc_s(self) -> float:
+        """Wall time minus loop time."""
+        return time.time() - self._loop.time()
 
     def _check_target(self, target: str) -> None:
         known = list(self._system.parts.casebook.topology.components)

@@ -54,6 +54,7 @@ async def launch(
     *,
     record: str | os.PathLike[str] | None = None,
     on_stop: Callable[[], None] = lambda: None,
+    web: bool | None = None,
 ) -> AsyncIterator[System]:
     """Heal what a configuration describes, for as long as the context lasts.
 
@@ -61,6 +62,7 @@ async def launch(
         config: the file, or what was read from it.
         record: file to record everything in, or ``None``; see `mendel.scenarios.recorder`.
         on_stop: called when somebody asks the system to stop over its control socket.
+        web: whether the page and the HTTP API are served; ``None`` when the file has a ``[web]``.
 
     Raises:
         ConfigError: the configuration is invalid; nothing was started.
@@ -96,6 +98,8 @@ async def launch(
         voice.speak_to(system)
         system.tell_problems()
         await stack.enter_async_context(ControlServer(state / SOCKET, controls))
+        if web or (web is None and loaded.config.web is not None):
+            await stack.enter_async_context(_page(system, controls, loaded))
         yield system
 
 
@@ -126,10 +130,32 @@ def _controls(system: System, loaded: Loaded, on_stop: Callable[[], None]) -> Sy
     )
 
 
+@asynccontextmanager
+async def _page(system: System, controls: SystemControls, loaded: Loaded) -> AsyncIterator[None]:
+    """Serve the page. A port that nobody chose is no reason to fail: then another one is taken."""
+    from .door import WebConfig
+    from .web.server import WebServer  # Late: aiohttp takes its time.
+    from .web.token import token_of
+
+    chosen = loaded.config.web
+    server = WebServer(
+        controls,
+        chosen or WebConfig(),
+        token_of(loaded.state),
+        version=version("mendel"),
+        base=loaded.base,
+        any_port=chosen is None,
+    )
+    async with server:
+        system.url = server.url
+        yield
+
+
 async def run(
     loaded: Loaded,
     *,
     record: str | os.PathLike[str] | None = None,
+    web: bool | None = None,
     on_started: Callable[[System], None] = lambda _: None,
 ) -> None:
     """Heal until SIGTERM, SIGINT or a ``stop`` over the control socket.
@@ -139,6 +165,7 @@ async def run(
     Args:
         loaded: the configuration.
         record: file to record everything in, or ``None``.
+        web: whether to serve the page; see `launch`.
         on_started: called once everything runs.
 
     Raises:
@@ -157,7 +184,7 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     try:
-        async with launch(loaded, record=record, on_stop=stop.set) as system:
+        async with launch(loaded, record=record, on_stop=stop.set, web=web) as system:
             on_started(system)
             await first(system.wait(), stop.wait())
     finally:

@@ -75,6 +75,7 @@ class System:
         seats: places of all agents, by name.
         kinds: their classes, by name.
         started_s: loop time of the start.
+        url: where its page is, or empty.
     """
 
     bus: LocalBus
@@ -99,6 +100,7 @@ class System:
         self.kinds: dict[str, type[Agent[Any]]] = {}
         self.problems = tuple(problems)
         self.started_s = 0.0
+        self.url = ""
         self._run = run
         self._plugins = tuple(plugins)
         self._pauses = tuple(pauses)

@@ -7,7 +7,16 @@ from typing import Annotated, Any, Protocol
 
 from msgspec import Meta, Struct
 
-from .views import AgentView, EventView, IncidentView, SystemView
+from .leases import Lease, LeaseOutcome
+from .views import (
+    AgentView,
+    AuditView,
+    ComponentDetail,
+    EventView,
+    IncidentDetail,
+    IncidentView,
+    SystemView,
+)
 
 
 class Controls(Protocol):
@@ -28,15 +37,35 @@ class Controls(Protocol):
         """The newest incidents, newest first."""
         ...
 
+    async def incident(self, *, incident: str) -> IncidentDetail:
+        """One incident with its story, its signals and what was done."""
+        ...
+
+    async def component(self, *, target: str) -> ComponentDetail:
+        """One component with its newest signals."""
+        ...
+
+    async def audit(self, *, limit: int) -> AuditView:
+        """The newest rows of the audit trail, newest first, and whether the trail is whole."""
+        ...
+
+    async def acquire(self, *, target: str, lease_s: float) -> Lease:
+        """Ask the guard of a target whether a call may be made."""
+        ...
+
+    async def release(self, *, lease: str, outcome: LeaseOutcome, duration_s: float) -> None:
+        """Tell how a call went that was let pass."""
+        ...
+
     async def pause(self, *, target: str, for_s: float, who: str, reason: str) -> None:
         """Keep hands off a component, or off everything (``*``)."""
         ...
 
-    async def resume(self, *, target: str, who: str) -> None:
+    async def resume(self, *, target: str, who: str, reason: str) -> None:
         """End a pause, and take up again what was handed to a person."""
         ...
 
-    async def approve(self, *, approval: str, who: str) -> None:
+    async def approve(self, *, approval: str, who: str, reason: str) -> None:
         """Let an action run that waits for it."""
         ...
 
@@ -83,6 +112,29 @@ class _Incidents(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limit: _Limit = 50
 
 
+class _Incident(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    incident: _Named
+
+
+class _Component(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    target: _Named
+
+
+class _Audit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    limit: _Limit = 100
+
+
+class _Acquire(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    target: _Named
+    lease_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
+
+
+class _Release(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    lease: _Named
+    outcome: LeaseOutcome
+    duration_s: Annotated[float, Meta(ge=0)] = 0.0
+
+
 class _Pause(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     target: _Named
     for_s: Annotated[float, Meta(gt=0)]
@@ -91,10 +143,12 @@ class _Pause(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 class _Resume(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     target: _Named
+    reason: str = ""
 
 
 class _Approve(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     approval: _Named
+    reason: str = ""
 
 
 class _Heartbeat(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,6 +172,11 @@ VERBS: dict[str, type[Struct]] = {
     "status": _Nothing,
     "agents": _Nothing,
     "incidents": _Incidents,
+    "incident": _Incident,
+    "component": _Component,
+    "audit": _Audit,
+    "acquire": _Acquire,
+    "release": _Release,
     "pause": _Pause,
     "resume": _Resume,
     "approve": _Approve,

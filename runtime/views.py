@@ -25,6 +25,7 @@ class ComponentView(Struct, frozen=True, kw_only=True):
         for_s: how long it has been so.
         circuit: state of its circuit, or empty when it has none.
         mode: what may be done to it: ``observe``, ``recommend`` or ``act``.
+        level: how much of what mendel can do is on for it.
         paused_s: how long hands are still kept off it; 0.0 when they are not.
         incident: its open incident, or empty.
         stage: where that incident stands, or empty.
@@ -39,6 +40,7 @@ class ComponentView(Struct, frozen=True, kw_only=True):
     for_s: float = 0.0
     circuit: str = ""
     mode: str = "act"
+    level: str = "basic"
     paused_s: float = 0.0
     incident: str = ""
     stage: str = ""
@@ -80,6 +82,7 @@ class SystemView(Struct, frozen=True, kw_only=True):
         approvals: actions that wait for a person, oldest first.
         warnings: what is wrong with the healer itself (store degraded, plug-in rejected).
         counters: totals since it was started, by name.
+        url: where its page is, or empty.
     """
 
     pid: int
@@ -92,6 +95,7 @@ class SystemView(Struct, frozen=True, kw_only=True):
     approvals: tuple[ApprovalView, ...] = ()
     warnings: tuple[str, ...] = ()
     counters: dict[str, float] = {}
+    url: str = ""
 
 
 class AgentView(Struct, frozen=True, kw_only=True):
@@ -144,6 +148,118 @@ class IncidentView(Struct, frozen=True, kw_only=True):
     reason: str = ""
     opened_utc: float
     changed_utc: float
+
+
+class SignalsView(Struct, frozen=True, kw_only=True):
+    """What was measured of a target over a stretch of time.
+
+    Attributes:
+        times_utc: wall time of each row, oldest first, n values.
+        metrics: for each metric n values; ``None`` where a row had none.
+        bands: for each metric that is judged, the lowest and the highest value that is fine;
+            ``None`` where there is no such bound.
+    """
+
+    times_utc: tuple[float, ...] = ()
+    metrics: dict[str, tuple[float | None, ...]] = {}
+    bands: dict[str, tuple[float | None, float | None]] = {}
+
+
+class ComponentDetail(Struct, frozen=True, kw_only=True):
+    """One component closely.
+
+    Attributes:
+        component: how it is at the moment.
+        plan: names of the actions that are tried, in order.
+        actions: names of all actions that it has.
+        signals: what was measured of it lately.
+    """
+
+    component: ComponentView
+    plan: tuple[str, ...]
+    actions: tuple[str, ...]
+    signals: SignalsView
+
+
+class StageView(Struct, frozen=True, kw_only=True):
+    """A stage that an incident went to, when, and why in words."""
+
+    utc: float
+    stage: str
+    reason: str
+
+
+class ActionView(Struct, frozen=True, kw_only=True):
+    """An action that was run, or is.
+
+    Attributes:
+        action: its name.
+        target: what it was run on.
+        attempt: its number in the incident.
+        started_utc: when it was begun.
+        finished_utc: when it was over; ``None`` when that is not known.
+        outcome: how it ended; empty when that is not known.
+        detail: what a person should know of that.
+    """
+
+    action: str
+    target: str
+    attempt: int
+    started_utc: float
+    finished_utc: float | None = None
+    outcome: str = ""
+    detail: str = ""
+
+
+class IncidentDetail(Struct, frozen=True, kw_only=True):
+    """One incident closely, each part oldest first.
+
+    Attributes:
+        incident: as in a list.
+        headline: all of it in one sentence.
+        seen: the evidence, in words.
+        blamed: what was held to be the cause, and why.
+        done: what was run, or why nothing was.
+        verified: what showed whether it helped.
+        stages: where it stood when.
+        actions: what was run for it.
+        signals: what was measured of its target around it.
+    """
+
+    incident: IncidentView
+    headline: str
+    seen: tuple[str, ...]
+    blamed: tuple[str, ...]
+    done: tuple[str, ...]
+    verified: tuple[str, ...]
+    stages: tuple[StageView, ...]
+    actions: tuple[ActionView, ...]
+    signals: SignalsView
+
+
+class AuditLine(Struct, frozen=True, kw_only=True):
+    """One line of the audit trail; fields as in `mendel.runtime.store.audit.AuditRow`."""
+
+    seq: int
+    utc: float
+    kind: str
+    who: str
+    target: str
+    detail: dict[str, Any]
+
+
+class AuditView(Struct, frozen=True, kw_only=True):
+    """The newest lines of the audit trail.
+
+    Attributes:
+        lines: newest first.
+        whole: whether no row of the trail was changed, dropped or put in.
+        problem: what is wrong with it otherwise.
+    """
+
+    lines: tuple[AuditLine, ...]
+    whole: bool
+    problem: str = ""
 
 
 def incident_view(summary: IncidentSummary) -> IncidentView:

@@ -102,12 +102,12 @@ def _of_incident(message: Message) -> str:
 def _of_mendel(message: Message) -> str:
     match message:
         case PauseTarget():
-            reason = f": {message.reason}" if message.reason else ""
-            return f"paused for {format_duration(message.duration_s)} by {message.who}{reason}"
+            lasting = format_duration(message.duration_s)
+            return f"paused for {lasting} by {message.who}{_because(message.reason)}"
         case ResumeTarget():
-            return f"resumed by {message.who}"
+            return f"resumed by {message.who}{_because(message.reason)}"
         case ApprovalGiven():
-            return f"{message.approval} approved by {message.who}"
+            return f"{message.approval} approved by {message.who}{_because(message.reason)}"
         case AgentCrashed():
             return f"agent {message.agent} crashed: {message.error}; {message.verdict}"
         case AgentStopped():
@@ -122,3 +122,7 @@ def _of_mendel(message: Message) -> str:
             lost = f", {message.lost} entries are lost" if message.lost else ""
             return f"the store writes again{lost}"
     return ""
+
+
+def _because(reason: str) -> str:
+    return f": {reason}" if reason else ""

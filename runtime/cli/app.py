@@ -26,7 +26,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from ...errors import ConfigError, MendelError
-from . import check, history, live, record
+from . import check, history, live, record, web
 from .demo import demo
 from .output import PLAIN, Form, Out
 from .replay import replay, scenarios
@@ -61,6 +61,7 @@ app.command(live.stop)
 app.command(live.agents)
 app.command(history.incidents)
 app.command(record.record)
+app.command(web.web)
 app.command(replay)
 app.command(scenarios)
 app.command(check.doctor)

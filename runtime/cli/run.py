@@ -29,6 +29,7 @@ def run(
     mode: Mode | None = None,
     settings: Settings = (),
     record: Path | None = None,
+    web: bool = True,
     out: Printer,
 ) -> int:
     """Heal what a configuration describes, until SIGTERM, Ctrl-C or `mendel stop`.
@@ -39,6 +40,7 @@ def run(
         config: the file.
         mode: short for --set policy.mode=MODE.
         record: write all readings and messages to this file, to be replayed.
+        web: serve the page and the HTTP API.
     """
     import asyncio
 
@@ -49,7 +51,12 @@ def run(
     _log_to_stderr(loaded.config.runtime.log_level)
     try:
         asyncio.run(
-            launch.run(loaded, record=record, on_started=lambda system: _begin(system, loaded, out))
+            launch.run(
+                loaded,
+                record=record,
+                web=web,
+                on_started=lambda system: _begin(system, loaded, out),
+            )
         )
     except asyncio.CancelledError:  # The second signal.
         return _INTERRUPTED
@@ -71,6 +78,8 @@ def _begin(system: System, loaded: Loaded, out: Out) -> None:
         f"mendel heals {count} component{'' if count == 1 else 's'} (pid {os.getpid()}, mode "
         f"{loaded.config.policy.mode}); see: mendel status --state {loaded.state}"
     )
+    if system.url:
+        out.note(f"the page: {system.url} (to steer from it: mendel web link)")
     system.bus.tap(tell)
 
 

@@ -28,6 +28,7 @@ from ..config import Config, DefaultsConfig, RuntimeConfig, load
 from ..launch import first, launch
 from ..render import render
 from ..system import System
+from ..web.token import link
 from .campaign import Campaign
 from .chronicle import Chronicle
 from .estate import COMPONENTS, Estate, build_estate
@@ -100,8 +101,9 @@ async def _demo(
     show = show_of(chronicle, traffic)
     with stoppable() as stop, show, warnings_told(show.tell):
         show.tell(f"starting {len(COMPONENTS)} services")
-        async with launch(loaded, on_stop=stop, record=record) as system:
+        async with launch(loaded, on_stop=stop, record=record, web=True) as system:
             with _heard(system, chronicle, show):
+                show.tell(f"the page: {link(system.url, loaded.state)}")
                 show.tell(f"see also: {program} status --state {folder}")
                 await wait_until_up(chronicle)
                 plan = plan_faults(seed, duration_s)

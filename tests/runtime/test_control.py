@@ -18,11 +18,16 @@ import pytest_asyncio
 from mendel.errors import ConfigError, EnvironmentProblem, NotRunning, StoreError
 from mendel.runtime.client import ControlClient, Refused
 from mendel.runtime.control import ControlLimits, ControlServer
+from mendel.runtime.leases import Lease, LeaseOutcome
 from mendel.runtime.views import (
     AgentView,
+    AuditView,
+    ComponentDetail,
     ComponentView,
     EventView,
+    IncidentDetail,
     IncidentView,
+    SignalsView,
     SystemView,
 )
 
@@ -76,11 +81,28 @@ class Estate:
             raise ConfigError(f"unknown component {target!r}")
         self.log.append(("pause", target, for_s, who, reason))
 
-    async def resume(self, *, target: str, who: str) -> None:
-        self.log.append(("resume", target, who))
+    async def incident(self, *, incident: str) -> IncidentDetail:
+        raise ConfigError(f"there is no incident {incident!r}")
 
-    async def approve(self, *, approval: str, who: str) -> None:
-        self.log.append(("approve", approval, who))
+    async def component(self, *, target: str) -> ComponentDetail:
+        view = ComponentView(name=target, kind="api", status="healthy")
+        return ComponentDetail(component=view, plan=(), actions=(), signals=SignalsView())
+
+    async def audit(self, *, limit: int) -> AuditView:
+        return AuditView(lines=(), whole=True)
+
+    async def acquire(self, *, target: str, lease_s: float) -> Lease:
+        self.log.append(("acquire", target, lease_s))
+        return Lease(permitted=True, lease=f"{target}.1")
+
+    async def release(self, *, lease: str, outcome: LeaseOutcome, duration_s: float) -> None:
+        self.log.append(("release", lease, outcome, duration_s))
+
+    async def resume(self, *, target: str, who: str, reason: str) -> None:
+        self.log.append(("resume", target, who, reason))
+
+    async def approve(self, *, approval: str, who: str, reason: str) -> None:
+        self.log.append(("approve", approval, who, reason))
 
     async def heartbeat(self, *, target: str, metrics: dict[str, float]) -> None:
         self.log.append(("heartbeat", target, metrics))
@@ -159,7 +181,7 @@ class TestVerbs:
         self, server: ControlServer, estate: Estate, path: Path
     ) -> None:
         await ask(path, "pause", target="cart", for_s=600, reason="lunch")
-        await ask(path, "resume", target="cart")
+        await ask(path, "resume", target="cart", reason="it is fixed")
         await ask(path, "approve", approval="a1")
         await ask(path, "heartbeat", target="cart", metrics={"queue": 3})
         await ask(path, "annotate", target="cart", version="1.4", age_s=60)
@@ -169,8 +191,8 @@ class TestVerbs:
 
         assert estate.log == [
             ("pause", "cart", 600.0, ME, "lunch"),
-            ("resume", "cart", ME),
-            ("approve", "a1", ME),
+            ("resume", "cart", ME, "it is fixed"),
+            ("approve", "a1", ME, ""),
             ("heartbeat", "cart", {"queue": 3.0}),
             ("annotate", "cart", "1.4", 60.0, ME),
             ("stop", ME),
