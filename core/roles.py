@@ -62,7 +62,7 @@ _BAD: Mapping[Role, Direction] = {
     "rate": "both",
     "other": "both",
 }
-_SPLIT = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])")
+_SPLIT = re.compile(r"[^A-Za-z0-9]+|(?<=[a-z0-9])(?=[A-Z])")
 
 # Names come from outside, and a probe may invent new ones for ever.
 _REMEMBERED = 4096
