@@ -1,0 +1,251 @@
+import random
+from typing import Any
+
+import pytest
+from mendel.core.adoption import (
+    Adoption,
+    AdoptionConfig,
+    Deploy,
+    Proposal,
+    Stage,
+    Standing,
+    Told,
+    Wish,
+)
+from mendel.errors import ConfigError
+
+GENES = {"triage.hold_s": 1.0}
+OLD = {"triage.hold_s": 3.0}
+QUICK = AdoptionConfig(shadow_s=60.0, shadow_alarms=1, canary_pairs=100)
+
+
+def an_adoption(standing: Standing | None = None, config: AdoptionConfig = QUICK) -> Adoption:
+    in_force = Standing(incumbent=3, incumbent_genes=OLD, last_good=2, last_good_genes={})
+    return Adoption(config, standing or in_force, random.Random(1).random)
+
+
+def a_proposal(**changes: Any) -> Proposal:
+    fields: dict[str, Any] = {
+        "genome": 7,
+        "genes": GENES,
+        "support": 50,
+        "incumbent": [[1.0, 2.0]] * 20,
+        "candidate": [[0.5, 2.0]] * 20,
+    }
+    return Proposal(**fields | changes)
+
+
+def in_shadow(config: AdoptionConfig = QUICK) -> Adoption:
+    adoption = an_adoption(config=config)
+    adoption.propose(a_proposal(), 100.0)
+    assert adoption.standing.stage is Stage.SHADOW
+    return adoption
+
+
+def in_canary(config: AdoptionConfig = QUICK) -> Adoption:
+    adoption = in_shadow(config)
+    adoption.on_time(160.0)
+    assert adoption.standing.stage is Stage.CANARY
+    return adoption
+
+
+def told(wishes: list[Wish]) -> Told:
+    (found,) = [each for each in wishes if isinstance(each, Told)]
+    return found
+
+
+class TestGate:
+    def test_a_candidate_that_gains_goes_into_the_shadow(self) -> None:
+        adoption = an_adoption()
+
+        assert adoption.propose(a_proposal(), 100.0) == [
+            Deploy(7, GENES, "shadow"),
+            Told("shadowed", 7, "gains 50% of the harm on held-out incidents, 50% at least"),
+        ]
+        assert adoption.standing == Standing(
+            stage=Stage.SHADOW,
+            incumbent=3,
+            incumbent_genes=OLD,
+            last_good=2,
+            candidate=7,
+            candidate_genes=GENES,
+        )
+
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"candidate": [[1.1, 2.0]] * 20}, "which may be chance"),
+            ({"candidate": [[0.5, 2.1]] * 20}, "another objective gets worse by 5.0%"),
+            ({"genes": OLD}, "nothing better was found"),
+        ],
+    )
+    def test_a_candidate_that_proves_nothing_is_rejected(
+        self, changes: dict[str, Any], reason: str
+    ) -> None:
+        adoption = an_adoption()
+        before = adoption.standing
+
+        (rejected,) = adoption.propose(a_proposal(**changes), 100.0)
+
+        assert isinstance(rejected, Told)
+        assert (rejected.decision, rejected.genome) == ("rejected", 7)
+        assert reason in rejected.reason
+        assert adoption.standing == before
+
+    def test_one_at_a_time(self) -> None:
+        (rejected,) = in_shadow().propose(a_proposal(genome=8), 110.0)
+
+        assert rejected == Told("rejected", 8, "another candidate is on trial")
+
+    def test_where_history_is_thin_a_person_has_to_agree(self) -> None:
+        adoption = an_adoption()
+
+        (asked,) = adoption.propose(a_proposal(support=7), 100.0)
+        assert isinstance(asked, Told)
+        assert asked.decision == "approval_needed"
+        assert "history has only 7 observations" in asked.reason
+        assert adoption.on_time(1e6) == []
+
+        assert adoption.approve("ada", 200.0) == [
+            Deploy(7, GENES, "shadow"),
+            Told("shadowed", 7, "approved by ada"),
+        ]
+        with pytest.raises(ConfigError, match="no genome waits for approval"):
+            adoption.approve("ada", 201.0)
+
+
+class TestShadow:
+    def test_one_as_calm_as_the_incumbent_goes_on_to_the_canary_when_its_time_is_over(self) -> None:
+        adoption = in_shadow()
+        adoption.on_shadow_wish(by_candidate=False)
+        for _ in range(3):
+            assert adoption.on_shadow_wish(by_candidate=True) == []
+
+        assert adoption.on_time(159.0) == []
+        assert adoption.on_time(160.0) == [
+            Deploy(7, GENES, "canary"),
+            Told(
+                "canaried",
+                7,
+                "in shadow it wished for 3 alarms and actions, the one in force for 1",
+            ),
+        ]
+
+    def test_one_that_wishes_for_too_much_is_rejected(self) -> None:
+        adoption = in_shadow()
+        adoption.on_shadow_wish(by_candidate=True)
+
+        assert adoption.on_shadow_wish(by_candidate=True) == [
+            Deploy(3, OLD, "nowhere"),
+            Told("rejected", 7, "in shadow it wished for 2 alarms and actions, not 0"),
+        ]
+        assert adoption.standing.stage is Stage.IDLE
+        assert adoption.on_shadow_wish(by_candidate=True) == []
+
+
+class TestCanary:
+    def test_one_that_is_better_is_promoted_and_the_old_one_kept(self) -> None:
+        adoption, rng, wishes = in_canary(), random.Random(2), []
+        while not wishes:
+            wishes = adoption.on_pair(0.3 + 0.4 * rng.random(), 0.3 * rng.random())
+
+        assert wishes[0] == Deploy(7, GENES, "everywhere")
+        assert told(wishes).decision == "promoted"
+        assert "proven better, after" in told(wishes).reason
+        assert adoption.standing == Standing(
+            incumbent=7, incumbent_genes=GENES, last_good=3, last_good_genes=OLD
+        )
+        assert adoption.on_pair(0.5, 0.5) == []
+
+    def test_one_that_does_harm_is_rolled_back(self) -> None:
+        adoption, rng, wishes = in_canary(), random.Random(2), []
+        while not wishes:
+            wishes = adoption.on_pair(0.3 * rng.random(), 0.3 + 0.4 * rng.random())
+
+        assert wishes[0] == Deploy(3, OLD, "nowhere")
+        assert told(wishes).decision == "rolled_back"
+        assert "does more harm" in told(wishes).reason
+
+    def test_one_that_makes_no_difference_ends_unproven(self) -> None:
+        adoption, wishes = in_canary(), []
+        while not wishes:
+            wishes = adoption.on_pair(0.4, 0.4)
+
+        assert told(wishes) == Told("rolled_back", 7, "nothing is proven after 100 incidents")
+
+    def test_with_a_margin_no_worse_is_enough(self) -> None:
+        adoption, rng, wishes = in_canary(AdoptionConfig(shadow_s=60.0, margin=0.2)), None, []
+        while not wishes:
+            wishes = adoption.on_pair(0.4, 0.4)
+
+        assert rng is None
+        assert told(wishes).decision == "promoted"
+        assert "proven no worse" in told(wishes).reason
+
+    def test_trouble_that_needs_no_statistics_ends_it_at_once(self) -> None:
+        adoption = in_canary()
+
+        assert told(adoption.on_canary_trouble("twice the actions")) == Told(
+            "rolled_back", 7, "twice the actions"
+        )
+        assert adoption.on_canary_trouble("twice the actions") == []
+
+
+class TestPeople:
+    def test_a_person_may_promote_without_proof_and_take_it_back(self) -> None:
+        adoption = an_adoption()
+
+        assert adoption.promote(9, GENES, "ada") == [
+            Deploy(9, GENES, "everywhere"),
+            Told("promoted", 9, "promoted by ada"),
+        ]
+        with pytest.raises(ConfigError, match="genome 9 is in force already"):
+            adoption.promote(9, GENES, "ada")
+        assert adoption.roll_back("ada") == [
+            Deploy(3, OLD, "everywhere"),
+            Told("rolled_back", 9, "by ada"),
+        ]
+        with pytest.raises(ConfigError, match="nothing to roll back to"):
+            adoption.roll_back("ada")
+
+    def test_rolling_back_ends_what_is_on_trial_first(self) -> None:
+        adoption = in_canary()
+
+        assert told(adoption.roll_back("ada")) == Told("rolled_back", 7, "by ada")
+        assert adoption.standing.incumbent == 3
+
+    def test_frozen_means_that_nothing_goes_on_trial(self) -> None:
+        adoption = in_shadow()
+
+        assert [
+            each.decision for each in adoption.freeze("ada", frozen=True) if isinstance(each, Told)
+        ] == [
+            "rolled_back",
+            "frozen",
+        ]
+        assert adoption.propose(a_proposal(), 0.0) == [Told("rejected", 7, "adoption is frozen")]
+        assert adoption.freeze("ada", frozen=False) == [Told("thawed", 0, "by ada")]
+        assert adoption.propose(a_proposal(), 0.0) != []
+        assert adoption.standing.stage is Stage.SHADOW
+
+
+class TestRestart:
+    def test_what_was_in_force_is_so_again_and_a_trial_begins_anew(self) -> None:
+        adoption = an_adoption(in_canary().standing)
+
+        assert adoption.begin(500.0) == [
+            Deploy(3, OLD, "everywhere"),
+            Deploy(7, GENES, "canary"),
+            Told("canaried", 7, "mendel has started again"),
+        ]
+
+    def test_the_configuration_as_it_is_written_needs_nothing(self) -> None:
+        assert an_adoption(Standing()).begin(0.0) == []
+
+    def test_a_shadow_begins_anew_too(self) -> None:
+        adoption = an_adoption(in_shadow().standing)
+
+        adoption.begin(500.0)
+
+        assert adoption.on_time(559.0) == []
+        assert told(adoption.on_time(560.0)).decision == "canaried"
