@@ -145,7 +145,8 @@ class TestShadow:
 
 class TestCanary:
     def test_one_that_is_better_is_promoted_and_the_old_one_kept(self) -> None:
-        adoption, rng, wishes = in_canary(), random.Random(2), []
+        adoption, rng = in_canary(), random.Random(2)
+        wishes: list[Wish] = []
         while not wishes:
             wishes = adoption.on_pair(0.3 + 0.4 * rng.random(), 0.3 * rng.random())
 
@@ -158,7 +159,8 @@ class TestCanary:
         assert adoption.on_pair(0.5, 0.5) == []
 
     def test_one_that_does_harm_is_rolled_back(self) -> None:
-        adoption, rng, wishes = in_canary(), random.Random(2), []
+        adoption, rng = in_canary(), random.Random(2)
+        wishes: list[Wish] = []
         while not wishes:
             wishes = adoption.on_pair(0.3 * rng.random(), 0.3 + 0.4 * rng.random())
 
@@ -167,18 +169,19 @@ class TestCanary:
         assert "does more harm" in told(wishes).reason
 
     def test_one_that_makes_no_difference_ends_unproven(self) -> None:
-        adoption, wishes = in_canary(), []
+        adoption = in_canary()
+        wishes: list[Wish] = []
         while not wishes:
             wishes = adoption.on_pair(0.4, 0.4)
 
         assert told(wishes) == Told("rolled_back", 7, "nothing is proven after 100 incidents")
 
     def test_with_a_margin_no_worse_is_enough(self) -> None:
-        adoption, rng, wishes = in_canary(AdoptionConfig(shadow_s=60.0, margin=0.2)), None, []
+        adoption = in_canary(AdoptionConfig(shadow_s=60.0, margin=0.2))
+        wishes: list[Wish] = []
         while not wishes:
             wishes = adoption.on_pair(0.4, 0.4)
 
-        assert rng is None
         assert told(wishes).decision == "promoted"
         assert "proven no worse" in told(wishes).reason
 
@@ -217,12 +220,9 @@ class TestPeople:
     def test_frozen_means_that_nothing_goes_on_trial(self) -> None:
         adoption = in_shadow()
 
-        assert [
-            each.decision for each in adoption.freeze("ada", frozen=True) if isinstance(each, Told)
-        ] == [
-            "rolled_back",
-            "frozen",
-        ]
+        wishes = adoption.freeze("ada", frozen=True)
+        decisions = [each.decision for each in wishes if isinstance(each, Told)]
+        assert decisions == ["rolled_back", "frozen"]
         assert adoption.propose(a_proposal(), 0.0) == [Told("rejected", 7, "adoption is frozen")]
         assert adoption.freeze("ada", frozen=False) == [Told("thawed", 0, "by ada")]
         assert adoption.propose(a_proposal(), 0.0) != []
