@@ -202,6 +202,31 @@ class AnomalyCleared(Message, frozen=True, kw_only=True):
     cleared_s: float
 
 
+class LoadChanged(Message, frozen=True, kw_only=True):
+    """A component is overloaded, or is no longer.
+
+    Attributes:
+        target: which component.
+        state: ``overloaded`` (more comes in than is answered in time), ``eased`` (answers are in
+            time again, because load is held back) or ``calm`` (nothing has to be held back).
+        busy: whether it is working as fast as it can.
+        retried: whether retries are a great part of what comes in.
+        demand: what comes in, in times of what is usual.
+        onset_s: when the overload began.
+        changed_s: when the state changed.
+        reason: the evidence in words.
+    """
+
+    target: str
+    state: str
+    busy: bool = False
+    retried: bool = False
+    demand: float = 1.0
+    onset_s: float
+    changed_s: float
+    reason: str = ""
+
+
 # --- what is done -------------------------------------------------------------------------------
 
 

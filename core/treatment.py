@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 
 from ..bus.messages import Advice, Status
 from .levels import LEVELS, Abilities, Level
+from .load import ReliefConfig
 from .playbook import Attempt, PlaybookConfig, backoff_s, open_actions
 from .policy import ActionFacts, Denied, NeedsApproval, Ruling
 from .priors import prior_of
@@ -57,6 +58,7 @@ class Care(Struct, frozen=True, kw_only=True):
         triage: how long to look before blaming.
         playbook: attempts, back-off, relapses.
         verify: how an action is judged.
+        relief: how load is held back.
         level: how much of what mendel can do is on for it.
     """
 
@@ -66,6 +68,7 @@ class Care(Struct, frozen=True, kw_only=True):
     triage: TriageConfig = TriageConfig()
     playbook: PlaybookConfig = PlaybookConfig()
     verify: VerifyConfig = VerifyConfig()
+    relief: ReliefConfig = ReliefConfig()
     level: Level = "basic"
 
     @property
