@@ -10,6 +10,7 @@ from ..bus.messages import (
     ApprovalGiven,
     ConfigChanged,
     HealthChanged,
+    LoadChanged,
     Message,
     PauseTarget,
     RecoveryProposed,
@@ -48,6 +49,7 @@ class Coordinator(Agent[CoordinatorConfig]):
     @on(AnomalyDetected)
     @on(AnomalyCleared)
     @on(HealthChanged)
+    @on(LoadChanged)
     @on(TargetProbed)
     @on(TargetAnnotated)
     @on(ActionFinished)
@@ -71,4 +73,5 @@ class Coordinator(Agent[CoordinatorConfig]):
         timeout_s = max(0.0, proposal.deadline_s - self.now_s)
         answers = await self.request_all(proposal, timeout_s=timeout_s)
         advice = [each for each in answers if isinstance(each, Advice)]
-        await self.perform(self._casebook.on_advice(proposal.target, advice, self.now_s))
+        effects = self._casebook.on_advice(proposal.target, advice, self.now_s, proposal.incident)
+        await self.perform(effects)

@@ -33,11 +33,13 @@ from .casefile import CaseFile, Stage
 from .effects import Effect, Publish
 from .health import of_component
 from .incident import Incident
+from .load_control import LoadControl, is_relief
 from .notes import annotation_of
 from .playbook import Attempt
 from .policy import ActionFacts, EstateView, Pause, Policy, Ruling
 from .ranking import Estimate, Experience
 from .records import Ailment, ExperienceRecord, IncidentRecord, IntentRecord
+from .relief import TIMERS as LOAD_TIMERS
 from .shapes import signature_of
 from .topology import Annotation, Topology, home_of
 from .treatment import ASIDE, Care
@@ -82,6 +84,7 @@ class Casebook:
         health: status of each target that has been heard of.
         experience: what was learned of which action cures what.
         annotations: what was told of components beside what is measured.
+        load: holds load back from components that are overloaded, whatever the cause.
     """
 
     def __init__(
@@ -113,9 +116,13 @@ class Casebook:
         self._run = run
         self._count = 0
         self._gone: set[str] = set()  # Components once; what is still said of them is old news.
+        self.load = LoadControl(topology, self._care_of, self, run=run)
 
     def on_message(self, message: Message, now_s: float) -> list[Effect]:
         """Take a message, and wish for what follows from it."""
+        return self.load.on_message(message, now_s) + self._on_message(message, now_s)
+
+    def _on_message(self, message: Message, now_s: float) -> list[Effect]:
         match message:
             case AnomalyDetected():
                 effects = self._on_anomaly(message, now_s)
@@ -140,19 +147,27 @@ class Casebook:
                 return []  # Of no concern to any incident.
         return effects + self._tidy(now_s)
 
-    def on_advice(self, target: str, advice: Sequence[Advice], now_s: float) -> list[Effect]:
-        """Plug-ins answered about the action proposed for a target."""
+    def on_advice(
+        self, target: str, advice: Sequence[Advice], now_s: float, incident_name: str = ""
+    ) -> list[Effect]:
+        """Plug-ins answered about the action proposed for a target, in one of its incidents."""
+        if self.load.owns(incident_name):
+            return self.load.on_advice(incident_name, advice, now_s)
         incident = self.incidents.get(target)
         return incident.on_advice(advice, now_s) + self._tidy(now_s) if incident else []
 
     def on_timer(self, name: str, target: str, now_s: float) -> list[Effect]:
         """A timer that an incident asked for is due."""
+        if name in LOAD_TIMERS:
+            return self.load.on_timer(name, target, now_s)
         incident = self.incidents.get(target)
         return incident.on_timer(name, now_s) + self._tidy(now_s) if incident else []
 
     def begin(self, now_s: float) -> list[Effect]:
         """Take up what an earlier run left open; the second time there is nothing left of it."""
         records, self._left_open = self._left_open, ()
+        load = self.load.begin([each for each in records if is_relief(each)], now_s)
+        records = tuple(each for each in records if not is_relief(each))
         running = {each.incident: each for each in self._unsettled if each.action not in ASIDE}
         effects: list[Effect] = []
         for record in records:
@@ -163,7 +178,7 @@ class Casebook:
             effects += incident.take_up(record, running.get(record.incident), now_s)
             if target not in self.topology.components:
                 effects += incident.dismiss(_GONE.format(target), now_s)
-        return effects + self._let_go() + self._tidy(now_s)
+        return load + effects + self._let_go() + self._tidy(now_s)
 
     def status_of(self, component: str, concerned: Collection[str] = ()) -> Status:
         """Health of a component with all that is looked at of it.
@@ -193,6 +208,7 @@ class Casebook:
         self.cares = dict(cares)
         for target, incident in self.incidents.items():
             incident.treatment.care = self.cares.get(target, self._stranger)
+        self.load.reconfigure(self.topology)
 
     # --- the desk -----------------------------------------------------------------------------
 
@@ -215,6 +231,8 @@ class Casebook:
 
     def rule(self, incident: CaseFile, action: ActionFacts, now_s: float) -> Ruling:
         """Whether the action may run."""
+        if objection := self.load.objection(incident, action, now_s):
+            return objection
         return self.policy.rule(incident.target, action, self._view(incident), now_s)
 
     def ailment(self, incident: CaseFile) -> Ailment:
@@ -255,6 +273,9 @@ class Casebook:
         return self.policy.mode_of(target) == "observe"
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _care_of(self, target: str) -> Care:
+        return self.cares.get(target, self._stranger)
 
     def _let_go(self) -> list[Effect]:
         """Release what an earlier run isolated for incidents that are over."""

@@ -251,12 +251,12 @@ class LoadWatch:
         """Whether it is busy with more than it can do, and whether retries are the load."""
         signs = self.signs
         uses = [each.value for each in self._of("saturation")]
-        demanded = self._demand() >= signs.demand_factor
-        retried = demanded and self._retries() >= signs.retries_share
         busy = not uses or max(uses) >= signs.busy_share
-        asked = demanded or self._retries() >= signs.retries_share
+        retried = self._retries() >= signs.retries_share
+        demanded = self._demand() >= signs.demand_factor
+        waits = self._has_backlog()
         # Who hides how busy it is has to show by its arrivals that it is asked for more.
-        return busy and asked and self._has_backlog(), retried
+        return busy and waits and (demanded or retried), retried and (demanded or waits)
 
     def _has_backlog(self) -> bool:
         rates = [each.usual for each in self._of("rate") if each.count >= _WARM]

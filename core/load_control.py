@@ -12,7 +12,14 @@ from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
-from ..bus.messages import ActionFinished, Advice, LoadChanged
+from ..bus.messages import (
+    ActionFinished,
+    Advice,
+    ApprovalGiven,
+    LoadChanged,
+    Message,
+    ResumeTarget,
+)
 from .casefile import CaseFile, Stage
 from .desk import Desk
 from .effects import Effect
@@ -21,11 +28,11 @@ from .records import IncidentRecord
 from .relief import MEASURES, Relief
 from .topology import Topology
 from .treatment import Care
-from .verify import condition_of
 
 # Of this many components the end of the last relief is remembered; the oldest are forgotten, and
 # their load, should it come back, counts as a new one.
 _REMEMBERED = 1000
+_GONE, _REFUSES = "alive", "reachable"
 
 
 class _Past(Struct, frozen=True):
@@ -58,6 +65,30 @@ class LoadControl:
         self._overloaded: set[str] = set()
         self._past: dict[str, _Past] = {}
 
+    def on_message(self, message: Message, now_s: float) -> list[Effect]:
+        """Take a message; most are of no concern."""
+        match message:
+            case LoadChanged():
+                return self.on_load(message, now_s)
+            case ActionFinished() if self.owns(message.incident):
+                return self.on_finished(message, now_s)
+            case ApprovalGiven(approval=approval, who=who):
+                return self.on_approval(approval, who, now_s)
+            case ResumeTarget(target=target):
+                return self.on_resume(target, now_s)
+            case _:
+                return []
+
+    def owns(self, incident: str) -> bool:
+        """Whether a name is that of an open relief."""
+        return self._named(incident) is not None
+
+    def reconfigure(self, topology: Topology) -> None:
+        """Go on by another configuration, open reliefs included."""
+        self._topology = topology
+        for target, relief in self.reliefs.items():
+            relief.treatment.care = self._care_of(target)
+
     def on_load(self, change: LoadChanged, now_s: float) -> list[Effect]:
         """The load of a component has changed."""
         target = change.target
@@ -79,12 +110,10 @@ class LoadControl:
         relief = self._named(message.incident)
         return self._tidied(relief.on_finished(message, now_s), now_s) if relief else []
 
-    def on_advice(
-        self, incident: str, advice: Sequence[Advice], now_s: float
-    ) -> list[Effect] | None:
-        """Plug-ins answered; ``None`` when they were not asked about a measure of ours."""
+    def on_advice(self, incident: str, advice: Sequence[Advice], now_s: float) -> list[Effect]:
+        """Plug-ins answered about a measure."""
         relief = self._named(incident)
-        return self._tidied(relief.on_advice(advice, now_s), now_s) if relief else None
+        return self._tidied(relief.on_advice(advice, now_s), now_s) if relief else []
 
     def on_approval(self, approval: str, who: str, now_s: float) -> list[Effect]:
         """A person said yes to something."""
@@ -110,9 +139,7 @@ class LoadControl:
         """
         effects: list[Effect] = []
         for record in records:
-            change = LoadChanged(
-                target=record.target, state="calm", onset_s=now_s, changed_s=now_s
-            )
+            change = LoadChanged(target=record.target, state="calm", onset_s=now_s, changed_s=now_s)
             relief = self._make(record.incident, change, now_s)
             self.reliefs[record.target] = relief
             effects += relief.take_up(_switched_on(record, relief.care), now_s)
@@ -150,14 +177,14 @@ class LoadControl:
     def _is_related(self, incident: CaseFile, target: str) -> bool:
         """Whether an overload of the target may be all that an incident shows.
 
-        What does not answer at all and only calls the overloaded one, or is called by it, has a
-        trouble of its own.
+        Being late is; being gone is not, and neither is refusing connections for who only calls
+        the overloaded one, or is called by it.
         """
         other = incident.target
         if other == target:
-            return "alive" not in incident.scores
+            return _GONE not in incident.scores
         linked = other in self._topology.below(target) or target in self._topology.below(other)
-        return linked and condition_of(incident.scores).answers
+        return linked and not {_GONE, _REFUSES}.intersection(incident.scores)
 
     def _named(self, incident: str) -> Relief | None:
         return next((each for each in self.reliefs.values() if each.name == incident), None)

@@ -22,19 +22,23 @@ from collections.abc import Sequence
 from ..bus.messages import ActionFinished, Advice, IncidentEscalated, LoadChanged
 from .casefile import CaseFile, Stage
 from .desk import Desk
-from .effects import Consult, Effect, Publish
+from .effects import Effect, Publish
 from .policy import ActionFacts, Denied, NeedsApproval
 from .treatment import Care, Treatment
 
 # In the order in which they are tried. Retries are load that nobody asked for, so they go first;
-# refusing some requests early serves the others in time; leaving out what is not required is dearer.
+# refusing some requests early serves the others in time; leaving out what is optional is dearer.
 RETRY_BUDGET, SHED, DEGRADE = "retry_budget", "shed", "degrade"
 MEASURES = (RETRY_BUDGET, SHED, DEGRADE)
 
+LOOK, ASK, AWAIT, LET_GO = "load-look", "load-consult", "load-action", "load-release"
+TIMERS = frozenset((LOOK, ASK, AWAIT, LET_GO))
 
-# From a measure that works to the proof that nothing is ill: its own time, its settling, and the
-# queue that has to be worked off.
-_TIMES_PATIENT = 3.0
+
+# For so many times its patience nobody else acts: from a measure that works to the proof that
+# nothing is ill it takes its own time, its settling, and a queue that has to be worked off. Where
+# only retries are too many something else is likely to be ill as well, so others wait less.
+_TIMES_PATIENT, _TIMES_DOUBTFUL = 6.0, 1.0
 
 
 class Relief(CaseFile):
@@ -90,8 +94,8 @@ class Relief(CaseFile):
     def is_at_work(self, now_s: float) -> bool:
         """Whether its measures still have time to show that nothing else is needed."""
         tries = self.stage in (Stage.TRIAGE, Stage.CONSULTING, Stage.RECOVERING, Stage.VERIFYING)
-        in_time = now_s < self.acted_s + _TIMES_PATIENT * self.patience_s
-        return tries and in_time and self.change.busy and not self._releasing
+        times = _TIMES_PATIENT if self.change.busy else _TIMES_DOUBTFUL
+        return tries and not self._releasing and now_s < self.acted_s + times * self.patience_s
 
     # --- what comes in ------------------------------------------------------------------------
 
@@ -104,7 +108,7 @@ class Relief(CaseFile):
         """
         effects = self._begin(f"overloaded: {self.change.reason}", now_s)
         if is_fed and self.care.relief.follow_s:
-            return [*effects, self._timer("load-look", now_s + self.care.relief.follow_s)]
+            return [*effects, self._timer(LOOK, now_s + self.care.relief.follow_s)]
         return effects + self._next(now_s)
 
     def on_load(self, change: LoadChanged, now_s: float) -> list[Effect]:
@@ -116,10 +120,10 @@ class Relief(CaseFile):
             case "overloaded", Stage.ESCALATED if self._possible():
                 return self._next(now_s)
             case "overloaded", Stage.VERIFYING if not self._timers:
-                return [self._timer("load-look", now_s + self.patience_s)]
+                return [self._timer(LOOK, now_s + self.patience_s)]
             case "eased", Stage.VERIFYING:
                 self.treatment.mark("helped")
-                return self._go(Stage.VERIFYING, "answers are in time while load is held back", now_s)
+                return self._go(Stage.VERIFYING, "in time while load is held back", now_s)
             case "calm", Stage.CONSULTING | Stage.RECOVERING:
                 return []  # It is looked at when the action is over.
             case "calm", _:
@@ -150,7 +154,7 @@ class Relief(CaseFile):
             return self._go(Stage.WAITING, said, now_s) + self._next(now_s)
         self.measures.append(self._step)
         effects = self._go(Stage.VERIFYING, said, now_s)
-        return [*effects, self._timer("load-look", now_s + self.patience_s)]
+        return [*effects, self._timer(LOOK, now_s + self.patience_s)]
 
     def on_approval(self, approval: str, who: str, now_s: float) -> list[Effect]:
         """A person said yes."""
@@ -174,7 +178,7 @@ class Relief(CaseFile):
         self.measures = list(measures)
         reason = "taken up again after mendel was restarted"
         effects = self._go(Stage.VERIFYING, reason, now_s)
-        return [*effects, self._timer("load-release", now_s + self.care.relief.hold_s)]
+        return [*effects, self._timer(LET_GO, now_s + self.care.relief.hold_s)]
 
     def on_timer(self, name: str, now_s: float) -> list[Effect]:
         """A timer that was asked for is due."""
@@ -225,7 +229,7 @@ class Relief(CaseFile):
         return [name for name in wanted if name in self.care.actions and name not in taken]
 
     def _put_off(self, reason: str, until_s: float, now_s: float) -> list[Effect]:
-        timer = "load-look"
+        timer = LOOK
         if self.stage is Stage.WAITING:
             return [self._timer(timer, until_s)]
         return [*self._go(Stage.WAITING, reason, now_s), self._timer(timer, until_s)]
@@ -241,7 +245,7 @@ class Relief(CaseFile):
         self._step = name
         consult_s = self.care.incident.consult_s
         effects = self._leave(Stage.CONSULTING)
-        timer = self._timer("load-consult", now_s + 2.0 * consult_s)
+        timer = self._timer(ASK, now_s + 2.0 * consult_s)
         return [*effects, timer, self._propose(name, now_s + consult_s)]
 
     def _launch(self, facts: ActionFacts, now_s: float) -> list[Effect]:
@@ -260,7 +264,7 @@ class Relief(CaseFile):
         return [*effects, self._command(facts, self._intent), self._await(facts, now_s)]
 
     def _await(self, facts: ActionFacts, now_s: float) -> Effect:
-        return self._timer("load-action", now_s + facts.timeout_s + self.care.incident.grace_s)
+        return self._timer(AWAIT, now_s + facts.timeout_s + self.care.incident.grace_s)
 
     def _ask_for_action(self, now_s: float) -> list[Effect]:
         """Nobody told how the measure went: ask again; the same intent never runs twice."""
@@ -292,7 +296,7 @@ class Relief(CaseFile):
         if not self.relapses:
             return self._release(now_s)
         hold_s = self.care.relief.hold_s * 2.0 ** min(self.relapses - 1, 60)
-        return [self._timer("load-release", now_s + min(hold_s, self.care.relief.hold_s_max))]
+        return [self._timer(LET_GO, now_s + min(hold_s, self.care.relief.hold_s_max))]
 
     def _release(self, now_s: float) -> list[Effect]:
         """Take back what can be, the last measure first."""
@@ -306,7 +310,7 @@ class Relief(CaseFile):
                 continue
             ruling = self._desk.rule(self, undo, now_s)
             if isinstance(ruling, Denied) and ruling.retry_s < float("inf"):
-                return [self._timer("load-release", ruling.retry_s)]
+                return [self._timer(LET_GO, ruling.retry_s)]
             number = self.treatment.count(undo.name)
             return self._command_it(undo, number, f"the load is calm; runs {undo.name}", now_s)
         return self._close("the load is calm, and nothing is held back", now_s)

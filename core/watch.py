@@ -19,11 +19,14 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from ..bus.messages import AnomalyCleared, AnomalyDetected, HealthChanged, Message, Status
 from .detect import DEFAULT_THRESHOLDS, Threshold, ThresholdDetector, Verdict
 from .detect_adaptive import AdaptiveDetection, AdaptiveDetector
+from .levels import Abilities
+from .load import LoadSigns, LoadWatch
+from .topology import home_of
 
 Detector = ThresholdDetector | AdaptiveDetector
 
@@ -48,6 +51,7 @@ class WatchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         silent_s: without a sample for this long a probe counts as silent; never less than three
             of its intervals.
         window_rows: how many readings are kept for the record of an incident.
+        load: when it is overloaded; ``None`` at levels that do not control load.
     """
 
     thresholds: dict[str, Threshold] = {}
@@ -55,6 +59,7 @@ class WatchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     confirm_s: Annotated[float, Meta(gt=0)] = 0.25
     silent_s: Annotated[float, Meta(gt=0)] = 10.0
     window_rows: Annotated[int, Meta(ge=1, le=10_000)] = 120
+    load: LoadSigns | None = LoadSigns()
 
 
 class TargetWatch:
@@ -72,6 +77,7 @@ class TargetWatch:
         "_detectors",
         "_due_s",
         "_excused_until_s",
+        "_load",
         "_probe_of",
         "_silent_after_s",
         "_unheard",
@@ -81,7 +87,10 @@ class TargetWatch:
     )
 
     def __init__(
-        self, target: str, config: WatchConfig, silent_after_s: Mapping[str, float]
+        self,
+        target: str,
+        config: WatchConfig,
+        silent_after_s: Mapping[str, float],
     ) -> None:
         self.target = target
         self.config = config
@@ -94,6 +103,7 @@ class TargetWatch:
         self._detail = ""
         self._excused_until_s = -math.inf
         self._acted_on = False
+        self._load = _load_watch(target, config)
 
     def on_sample(
         self, probe: str, metrics: Mapping[str, float], detail: str, now_s: float
@@ -109,7 +119,10 @@ class TargetWatch:
         self._due_s[probe] = now_s + self._silent_after_s.get(probe, self.config.silent_s)
         self._unheard.pop(probe, None)
         self._detail = detail
-        return self._with_status(self._take(probe, metrics, now_s), now_s)
+        # First, so that whoever decides knows that it is busy before it learns that it is late.
+        change = self._load.take(metrics, now_s) if self._load is not None else None
+        events = self._take(probe, metrics, now_s)
+        return self._with_status([change, *events] if change is not None else events, now_s)
 
     def on_calls(self, metrics: Mapping[str, float] | None, now_s: float) -> list[Message]:
         """Take what guarded calls to the target showed since the last time.
@@ -203,6 +216,7 @@ class TargetWatch:
                 gone takes with it what it has shown.
         """
         self.config = config
+        self._reload(config.load)
         events = [] if silent_after_s is None else self._with_probes(silent_after_s, now_s)
         for metric, detectors in list(self._detectors.items()):
             configs = _configs_of(config, metric)
@@ -229,6 +243,13 @@ class TargetWatch:
             self._due_s.setdefault(probe, now_s + after_s)
         self._silent_after_s = dict(silent_after_s)
         return events
+
+    def _reload(self, signs: LoadSigns | None) -> None:
+        """Look for overload by other signs; what is usual stays known."""
+        if self._load is None or signs is None:
+            self._load = _load_watch(self.target, self.config)
+        else:
+            self._load.signs = signs
 
     def _excuse(self, until_s: float, now_s: float, *, acted_on: bool) -> list[Message]:
         self._excused_until_s, self._acted_on = until_s, acted_on
@@ -310,6 +331,17 @@ class TargetWatch:
         if suspects:
             return Status.SUSPECT, f"{', '.join(suspects)} not proven good"
         return Status.HEALTHY, "all metrics within bounds"
+
+
+def fitted(config: WatchConfig, abilities: Abilities) -> WatchConfig:
+    """How a component is watched on a level that has these abilities."""
+    return config if abilities.controls_load else structs.replace(config, load=None)
+
+
+def _load_watch(target: str, config: WatchConfig) -> LoadWatch | None:
+    """Load is a matter of whole components: what comes to one replica is the balancer's to say."""
+    is_whole = home_of(target) == target
+    return LoadWatch(target, config.load) if config.load is not None and is_whole else None
 
 
 def _configs_of(config: WatchConfig, metric: str) -> list[Threshold | AdaptiveDetection]:

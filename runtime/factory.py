@@ -14,13 +14,14 @@ from ..agents.ledger import Ledger
 from ..agents.ports import Action, Journal, Probe, World
 from ..agents.switchboard import Switchboard
 from ..core.casebook import Casebook
+from ..core.levels import LEVELS
 from ..core.playbook import plan_of
 from ..core.policy import ActionFacts, Mode, Policy
 from ..core.ranking import Experience, RankingConfig
 from ..core.rounds import Chart
 from ..core.topology import Component, Topology, home_of
 from ..core.treatment import Care
-from ..core.watch import TargetWatch, WatchConfig
+from ..core.watch import TargetWatch, WatchConfig, fitted
 from .config import Config
 from .layers import DefaultsConfig, Layer
 
@@ -91,7 +92,7 @@ def design(
     for probe in probes:
         looks.setdefault(probe.target, []).append(probe)
     # What is no part of any component is watched as if it were one without settings.
-    watches = {name: settings.get(home_of(name), _NOTHING_SAID).watch for name in looks}
+    watches = {name: _watch_of(settings.get(home_of(name), _NOTHING_SAID)) for name in looks}
     return Design(
         topology=Topology(components, looks),
         cares={
@@ -176,6 +177,7 @@ def care_of(component: Component, settings: DefaultsConfig, actions: Mapping[str
         triage=settings.triage,
         playbook=settings.playbook,
         verify=settings.verify,
+        relief=settings.relief,
         level=settings.level,
     )
 
@@ -196,6 +198,10 @@ def _facts(action: Action) -> ActionFacts:
         settle_s=action.settle_s,
         undo=action.undo,
     )
+
+
+def _watch_of(settings: DefaultsConfig) -> WatchConfig:
+    return fitted(settings.watch, LEVELS[settings.level])
 
 
 def _silences(watch: WatchConfig, probes: Sequence[Probe]) -> dict[str, float]:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, TypeVar
 from msgspec import Meta, Struct, structs
 
 from ..core.levels import Level
+from ..core.load import ReliefConfig
 from ..core.playbook import PlaybookConfig
 from ..core.policy import Mode
 from ..core.topology import Kind
@@ -37,6 +38,7 @@ class DefaultsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         triage: how long to look before blaming.
         verify: how an action is judged.
         incident: how patient an incident is with the healer itself.
+        relief: how load is held back.
     """
 
     level: Level = "basic"
@@ -45,6 +47,7 @@ class DefaultsConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     triage: TriageConfig = TriageConfig()
     verify: VerifyConfig = VerifyConfig()
     incident: IncidentConfig = IncidentConfig()
+    relief: ReliefConfig = ReliefConfig()
 
 
 class Layer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,6 +59,7 @@ class Layer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         triage: how long to look before blaming.
         verify: how an action is judged.
         incident: how patient an incident is with the healer itself.
+        relief: how load is held back.
     """
 
     watch: Annotated[dict[str, Any], Meta(extra={"part_of": WatchConfig})] = {}
@@ -63,6 +67,7 @@ class Layer(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     triage: Annotated[dict[str, Any], Meta(extra={"part_of": TriageConfig})] = {}
     verify: Annotated[dict[str, Any], Meta(extra={"part_of": VerifyConfig})] = {}
     incident: Annotated[dict[str, Any], Meta(extra={"part_of": IncidentConfig})] = {}
+    relief: Annotated[dict[str, Any], Meta(extra={"part_of": ReliefConfig})] = {}
 
 
 class LevelConfig(Layer, frozen=True, kw_only=True, forbid_unknown_fields=True):

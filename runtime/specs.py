@@ -183,6 +183,7 @@ class ComponentSpec(Layer, frozen=True, kw_only=True, forbid_unknown_fields=True
         triage: how long to look before blaming.
         verify: how an action is judged.
         incident: how patient its incidents are with the healer itself.
+        relief: how its load is held back.
     """
 
     name: Name
@@ -214,4 +215,5 @@ class ComponentSpec(Layer, frozen=True, kw_only=True, forbid_unknown_fields=True
             triage=self.triage,
             verify=self.verify,
             incident=self.incident,
+            relief=self.relief,
         )
