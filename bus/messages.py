@@ -212,6 +212,7 @@ class LoadChanged(Message, frozen=True, kw_only=True):
         busy: whether it is working as fast as it can.
         retried: whether retries are a great part of what comes in.
         demand: what comes in, in times of what is usual.
+        crowded: whether it is busy because so much comes in.
         onset_s: when the overload began.
         changed_s: when the state changed.
         reason: the evidence in words.
@@ -222,6 +223,7 @@ class LoadChanged(Message, frozen=True, kw_only=True):
     busy: bool = False
     retried: bool = False
     demand: float = 1.0
+    crowded: bool = False
     onset_s: float
     changed_s: float
     reason: str = ""

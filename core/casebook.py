@@ -148,11 +148,11 @@ class Casebook:
         return effects + self._tidy(now_s)
 
     def on_advice(
-        self, target: str, advice: Sequence[Advice], now_s: float, incident_name: str = ""
+        self, target: str, advice: Sequence[Advice], now_s: float, name: str = ""
     ) -> list[Effect]:
-        """Plug-ins answered about the action proposed for a target, in one of its incidents."""
-        if self.load.owns(incident_name):
-            return self.load.on_advice(incident_name, advice, now_s)
+        """Plug-ins answered about the action proposed for a target, for the incident of a name."""
+        if self.load.owns(name):
+            return self.load.on_advice(name, advice, now_s)
         incident = self.incidents.get(target)
         return incident.on_advice(advice, now_s) + self._tidy(now_s) if incident else []
 

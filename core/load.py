@@ -23,6 +23,7 @@ Sources:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -78,7 +79,7 @@ class ReliefConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """
 
     patience_s: Annotated[float, Meta(gt=0), Gene(low=3, high=60, scale="log", unit="s")] = 10.0
-    follow_s: Annotated[float, Meta(ge=0), Gene(low=1, high=60, scale="log", unit="s")] = 10.0
+    follow_s: Annotated[float, Meta(ge=0), Gene(low=1, high=60, scale="log", unit="s")] = 20.0
     hold_s: Annotated[float, Meta(gt=0), Gene(low=5, high=120, scale="log", unit="s")] = 20.0
     hold_s_max: Annotated[float, Meta(gt=0)] = 640.0
     relapse_s: Annotated[float, Meta(gt=0)] = 300.0
@@ -89,6 +90,7 @@ _WARM = 10
 # What is served with this much ease needs nobody to hold load back; and retries below this share of
 # the line are no load. Both are well inside of the lines, so that letting go does not flap.
 _EASE_SHARE = 0.8
+_TRIAL_FACTOR = 15.0
 # Of counts, where a share would mean nothing: so many times the usual are failures in earnest.
 _COUNT_FACTOR, _COUNT_LEAST = 3.0, 5.0
 _ANSWERS = ("answered", "ok")
@@ -187,14 +189,11 @@ class LoadWatch:
             return self._to("eased", now_s)
         if self.state != "eased":
             return None
-        if not self._is_calm():
-            self._calm_since_s = None
+        calm_s = self._calm_after_s()
+        if self._calm_since_s is None or calm_s == math.inf:
+            self._calm_since_s = None if calm_s == math.inf else now_s
             return None
-        if self._calm_since_s is None:
-            self._calm_since_s = now_s
-        if now_s - self._calm_since_s < self.signs.calm_s:
-            return None
-        return self._to("calm", now_s)
+        return self._to("calm", now_s) if now_s - self._calm_since_s >= calm_s else None
 
     def _to(self, state: str, now_s: float) -> LoadChanged:
         self.state = state
@@ -205,6 +204,7 @@ class LoadWatch:
             busy=busy,
             retried=retried,
             demand=self._demand(),
+            crowded=busy and self._demand() >= self.signs.demand_factor,
             onset_s=self._onset_s,
             changed_s=now_s,
             reason=self._reason(),
@@ -278,15 +278,18 @@ class LoadWatch:
     def _retries(self) -> float:
         return max((each.value for each in self._of("retries") if each.is_share), default=0.0)
 
-    def _is_calm(self) -> bool:
-        """Whether nothing has to be held back any more."""
+    def _calm_after_s(self) -> float:
+        """How long it has to stay as it is to be calm; infinite when it never is."""
         signs = self.signs
         if self._retries() >= _EASE_SHARE * signs.retries_share:
-            return False
+            return math.inf
         if self._demand() < signs.demand_factor:
-            return True
+            return signs.calm_s
+        # So much may be the new usual, and there may be more capacity than there was; or it is
+        # only held back well. In time that is tried.
         uses = [each.value for each in self._of("saturation")]
-        return bool(uses) and max(uses) < _EASE_SHARE * signs.busy_share
+        at_ease = bool(uses) and max(uses) < _EASE_SHARE * signs.busy_share
+        return _TRIAL_FACTOR * signs.calm_s if at_ease else math.inf
 
     def _of(self, *roles: Role) -> list[_Metric]:
         return [each for each in self._metrics.values() if each is not None and each.role in roles]

@@ -25,7 +25,7 @@ from .desk import Desk
 from .effects import Effect
 from .policy import ActionFacts, Denied
 from .records import IncidentRecord
-from .relief import MEASURES, Relief
+from .relief import MEASURES, Relief, fitting
 from .topology import Topology
 from .treatment import Care
 
@@ -98,7 +98,8 @@ class LoadControl:
         if relief is not None:
             return self._tidied(relief.on_load(change, now_s), now_s)
         care = self._care_of(target)
-        if not (is_overloaded and care.abilities.controls_load and _has_measures(care)):
+        able = is_overloaded and care.abilities.controls_load
+        if not (able and fitting(change, care.actions)):
             return []
         self._count += 1
         relief = self._make(f"{self._run}-L{self._count}", change, now_s)
@@ -142,7 +143,7 @@ class LoadControl:
             change = LoadChanged(target=record.target, state="calm", onset_s=now_s, changed_s=now_s)
             relief = self._make(record.incident, change, now_s)
             self.reliefs[record.target] = relief
-            effects += relief.take_up(_switched_on(record, relief.care), now_s)
+            effects += relief.take_up(record, _switched_on(record, relief.care), now_s)
         return effects
 
     def objection(self, incident: CaseFile, action: ActionFacts, now_s: float) -> Denied | None:
@@ -204,10 +205,6 @@ class LoadControl:
 def is_relief(record: IncidentRecord) -> bool:
     """Whether a record is of a relief; its name says so, in every run."""
     return record.incident.partition("-")[2].startswith("L")
-
-
-def _has_measures(care: Care) -> bool:
-    return any(name in care.actions for name in MEASURES)
 
 
 def _switched_on(record: IncidentRecord, care: Care) -> tuple[str, ...]:

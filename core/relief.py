@@ -17,13 +17,14 @@ long the next time, so that letting go does not flap.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ..bus.messages import ActionFinished, Advice, IncidentEscalated, LoadChanged
 from .casefile import CaseFile, Stage
 from .desk import Desk
 from .effects import Effect, Publish
 from .policy import ActionFacts, Denied, NeedsApproval
+from .records import IncidentRecord
 from .treatment import Care, Treatment
 
 # In the order in which they are tried. Retries are load that nobody asked for, so they go first;
@@ -39,6 +40,15 @@ TIMERS = frozenset((LOOK, ASK, AWAIT, LET_GO))
 # nothing is ill it takes its own time, its settling, and a queue that has to be worked off. Where
 # only retries are too many something else is likely to be ill as well, so others wait less.
 _TIMES_PATIENT, _TIMES_DOUBTFUL = 6.0, 1.0
+_TIMES_PROVEN = 4.0
+
+
+def fitting(change: LoadChanged, actions: Collection[str]) -> list[str]:
+    """Measures against a load that there are, in the order in which they are tried."""
+    wanted = MEASURES[1:] if change.busy else ()
+    if change.retried:
+        wanted = (RETRY_BUDGET, *wanted)
+    return [name for name in wanted if name in actions]
 
 
 class Relief(CaseFile):
@@ -56,7 +66,6 @@ class Relief(CaseFile):
         change: the newest word on the load.
         measures: what is switched on, in order.
         relapses: see above.
-        acted_s: when the last measure was taken, or the load changed for the worse.
     """
 
     def __init__(
@@ -72,7 +81,7 @@ class Relief(CaseFile):
         self.change = change
         self.measures: list[str] = []
         self.relapses = relapses
-        self.acted_s = now_s
+        self._late_since_s = now_s
         self._desk = desk
         self._spent: set[str] = set()
         self._step = ""
@@ -92,10 +101,15 @@ class Relief(CaseFile):
         return self.care.relief.patience_s
 
     def is_at_work(self, now_s: float) -> bool:
-        """Whether its measures still have time to show that nothing else is needed."""
-        tries = self.stage in (Stage.TRIAGE, Stage.CONSULTING, Stage.RECOVERING, Stage.VERIFYING)
+        """Whether load explains what is seen, or its measures still have time to show that."""
+        if self._releasing:
+            return False
+        if self.change.crowded and self.measures:
+            return True  # Busy is not broken, however long the crowd stays.
+        if self.stage in (Stage.WAITING, Stage.ESCALATED, Stage.OBSERVED):
+            return False
         times = _TIMES_PATIENT if self.change.busy else _TIMES_DOUBTFUL
-        return tries and not self._releasing and now_s < self.acted_s + times * self.patience_s
+        return not self.is_overloaded or now_s < self._late_since_s + times * self.patience_s
 
     # --- what comes in ------------------------------------------------------------------------
 
@@ -113,6 +127,8 @@ class Relief(CaseFile):
 
     def on_load(self, change: LoadChanged, now_s: float) -> list[Effect]:
         """The load has changed."""
+        if change.state == "overloaded" and not self.is_overloaded:
+            self._late_since_s = now_s
         self.change = change
         match change.state, self.stage:
             case "overloaded", Stage.WAITING:
@@ -120,7 +136,8 @@ class Relief(CaseFile):
             case "overloaded", Stage.ESCALATED if self._possible():
                 return self._next(now_s)
             case "overloaded", Stage.VERIFYING if not self._timers:
-                return [self._timer(LOOK, now_s + self.patience_s)]
+                # What has helped once is left more time: it tries by itself how far it can go.
+                return [self._timer(LOOK, now_s + _TIMES_PROVEN * self.patience_s)]
             case "eased", Stage.VERIFYING:
                 self.treatment.mark("helped")
                 return self._go(Stage.VERIFYING, "in time while load is held back", now_s)
@@ -151,10 +168,11 @@ class Relief(CaseFile):
         said = f"{message.action} {message.outcome.replace('_', ' ')}"
         if message.outcome != "succeeded":
             self.treatment.mark("failed")
+            self._spent.add(self._step)
             return self._go(Stage.WAITING, said, now_s) + self._next(now_s)
         self.measures.append(self._step)
         effects = self._go(Stage.VERIFYING, said, now_s)
-        return [*effects, self._timer(LOOK, now_s + self.patience_s)]
+        return [*effects, self._timer(LOOK, now_s + message.settle_s + self.patience_s)]
 
     def on_approval(self, approval: str, who: str, now_s: float) -> list[Effect]:
         """A person said yes."""
@@ -169,12 +187,20 @@ class Relief(CaseFile):
         self._spent.clear()
         return self._next(now_s)
 
-    def take_up(self, measures: tuple[str, ...], now_s: float) -> list[Effect]:
+    def take_up(
+        self, record: IncidentRecord, measures: Sequence[str], now_s: float
+    ) -> list[Effect]:
         """Go on where an earlier run of mendel stopped: what it had switched on is still on.
 
         Nobody knows the load of before. If it still is too great that will be told; else what is
-        held back is let in when it had time to be.
+        held back is let in when there was time to tell.
+
+        Args:
+            record: where it stood.
+            measures: what is switched on.
+            now_s: loop time of this run.
         """
+        self.treatment.take_up(record.attempts, record.actions, "")
         self.measures = list(measures)
         reason = "taken up again after mendel was restarted"
         effects = self._go(Stage.VERIFYING, reason, now_s)
@@ -201,7 +227,8 @@ class Relief(CaseFile):
         if self.is_overloaded:
             self.treatment.mark("no_effect")
             return self._next(now_s)
-        return self._on_calm(now_s) if self.change.state == "calm" else []
+        is_let_go = LET_GO in self._timers
+        return self._on_calm(now_s) if self.change.state == "calm" and not is_let_go else []
 
     def _next(self, now_s: float) -> list[Effect]:
         """Take the next measure that may be taken."""
@@ -222,11 +249,8 @@ class Relief(CaseFile):
 
     def _possible(self) -> list[str]:
         """Measures that fit the load and are not taken yet."""
-        wanted = MEASURES[1:] if self.change.busy else ()
-        if self.change.retried:
-            wanted = (RETRY_BUDGET, *wanted)
         taken = self._spent.union(self.measures)
-        return [name for name in wanted if name in self.care.actions and name not in taken]
+        return [name for name in fitting(self.change, self.care.actions) if name not in taken]
 
     def _put_off(self, reason: str, until_s: float, now_s: float) -> list[Effect]:
         timer = LOOK
@@ -251,7 +275,6 @@ class Relief(CaseFile):
     def _launch(self, facts: ActionFacts, now_s: float) -> list[Effect]:
         self.treatment.action = facts.name
         number = self.treatment.start({})
-        self.acted_s = now_s
         return self._command_it(facts, number, f"{self.change.reason}; runs {facts.name}", now_s)
 
     def _command_it(
@@ -272,13 +295,15 @@ class Relief(CaseFile):
         facts = self.care.actions.get(self.treatment.ran[-1])
         if facts is None or self._asks > self.care.incident.asks:
             self._desk.finished(self._intent)
-            return self._give_up(now_s)
+            return self._escalate(f"nobody knows how {self.treatment.ran[-1]} ended", now_s)
         return [self._command(facts, self._intent), self._await(facts, now_s)]
 
     def _give_up(self, now_s: float) -> list[Effect]:
         """Nothing more can be held back: whoever heals causes may go on, and a person is told."""
         on = f"while {', '.join(self.measures)} holds load back" if self.measures else "by load"
-        reason = f"still overloaded {on}: {self.change.reason}"
+        return self._escalate(f"still overloaded {on}: {self.change.reason}", now_s)
+
+    def _escalate(self, reason: str, now_s: float) -> list[Effect]:
         escalated = IncidentEscalated(
             target=self.target, incident=self.name, reason=reason, escalated_s=now_s
         )

@@ -35,6 +35,7 @@ from mendel.core.casebook import Casebook
 from mendel.core.effects import CancelTimer, Consult, Effect, Publish, Record, StartTimer
 from mendel.core.policy import ActionFacts, Mode, Policy, PolicyConfig
 from mendel.core.records import IncidentRecord, IntentRecord
+from mendel.core.relief import TIMERS as LOAD_TIMERS
 from mendel.core.topology import Component, Topology
 from mendel.core.treatment import Care
 
@@ -294,9 +295,10 @@ class Clinic:
             )
         )
 
-    def _call(self, method: str, *arguments: Any) -> None:
+    def _call(self, method: str, *arguments: Any, **named: Any) -> None:
         effects, same = (
-            getattr(book, method)(*arguments, self.now_s) for book in (self.book, self.twin)
+            getattr(book, method)(*arguments, self.now_s, **named)
+            for book in (self.book, self.twin)
         )
         assert effects == same
         self._perform(effects)
@@ -320,10 +322,13 @@ class Clinic:
             self._answer(effect)
 
     def _check_timers(self) -> None:
+        timers = [each for each in self.timers if each[0] not in LOAD_TIMERS]
         for target, incident in self.book.incidents.items():
-            names = {name for name, key in self.timers if key == target}
+            names = {name for name, key in timers if key == target}
             assert names in TIMERS[incident.stage], f"{target} is {incident.stage} with {names}"
-        assert all(key in self.book.incidents for _, key in self.timers), self.timers
+        assert all(key in self.book.incidents for _, key in timers), self.timers
+        held = self.book.load.reliefs
+        assert all(key in held for name, key in self.timers if name in LOAD_TIMERS), self.timers
 
     def _hear(self, message: Message) -> None:
         match message:
@@ -360,7 +365,7 @@ class Clinic:
     def _answer(self, effect: Effect) -> None:
         match effect:
             case Consult(proposal) if self.advice is not None:
-                self._call("on_advice", proposal.target, self.advice)
+                self._call("on_advice", proposal.target, self.advice, name=proposal.incident)
             case Publish(ProbeNow(target=target)):
                 status = self.health[target]
                 self.tell(
