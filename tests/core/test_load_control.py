@@ -37,7 +37,9 @@ class Crowd(Clinic):
         super().__init__(needs or {"web": ()}, **({"care": a_care()} | options))
 
     def load(self, state: str, target: str = "web", **fields: Any) -> None:
-        sort = {"busy": True, "crowded": True, "reason": "too much"} if state != "calm" else {}
+        sort: dict[str, Any] = (
+            {"busy": True, "crowded": True, "reason": "too much"} if state != "calm" else {}
+        )
         change = LoadChanged(
             target=target,
             state=state,
