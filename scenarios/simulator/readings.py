@@ -1,5 +1,8 @@
 """What monitoring makes of a simulated estate: readings with noise, gaps and delays.
 
+All targets of a sort are read at once, as arrays, when the first of them is looked at in a step;
+whoever looks at another one in that step gets its row.
+
 Yes-or-no metrics are one real request through the balancer, so a replica that fails one request in
 three shows one time in three. Every draw is a function of the seed, the probe and the time, so
 looking twice as often changes nothing for anybody else.
@@ -7,22 +10,19 @@ looking twice as often changes nothing for anybody else.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from msgspec import Struct
 
 from ...agents.ports import Sample
 from ...errors import NoData
-from .layout import Floats, Indices
-from .physics import hill
+from .layout import Floats, Indices, Mask
+from .panels import OF_COMPONENTS, OF_EDGES, OF_REPLICAS, WORDS, Asked, Draws, Panel
+from .physics import totals
 from .simulation import Simulation
 
 GIB = float(1 << 30)  # Every replica is killed when it uses more than this.
-
-_STREAM = 2
-_TICK_S = 0.25
-_BLOCK_TICKS = 240
-_DRAWS = 10  # Four for what happens, the rest for noise.
-_LATENCY_S_MAX = 60.0  # What an exporter reports at most.
 
 
 class Monitoring(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,26 +43,6 @@ class Monitoring(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     delay_s: float = 0.0
 
 
-class Draws:
-    """Random numbers by probe and time."""
-
-    def __init__(self, seed: int, probes: int) -> None:
-        self._seed = seed
-        self._probes = probes
-        self._block = -1
-        self._table: Floats = np.zeros((0, 0, 0))
-
-    def at(self, now_s: float, probe: int) -> list[float]:
-        """Uniform numbers for one look."""
-        block, tick = divmod(int(now_s / _TICK_S + 1e-6), _BLOCK_TICKS)
-        if block != self._block:
-            stream = np.random.default_rng((self._seed, _STREAM, block))
-            self._table = stream.random((_BLOCK_TICKS, self._probes, _DRAWS))
-            self._block = block
-        draws: list[float] = self._table[tick, probe].tolist()
-        return draws
-
-
 class Instruments:
     """Read a simulation.
 
@@ -77,9 +57,25 @@ class Instruments:
     ) -> None:
         self.monitoring = monitoring
         self.targets = targets
-        self._numbers = {target: number for number, target in enumerate(targets)}
         self._simulation = simulation
+        self._state = simulation.state
+        self._layout = layout = simulation.layout
         self._draws = Draws(simulation.course.seed, len(targets))
+        self._seen_s = -1.0
+        self._gaps: list[bool] = []
+        self._rows = {target: row for row, target in enumerate(targets)}
+        self._numbers: dict[str, int] = {}
+        self._components = self._panel(OF_COMPONENTS, layout.component_of, "")
+        replicas = {layout.replica_name(place): place for place in range(layout.outside)}
+        self._replicas = self._panel(OF_REPLICAS, replicas, "/")
+        self._edges = self._panel(OF_EDGES, layout.edge_of, ">")
+        self._asked_components, self._asked_replicas = Asked(), Asked()
+        self._starts = np.array([int(slots[0]) for slots in layout.slots])
+        self._alive: list[float] = []
+        self._presence: list[bool] = []
+        self._death: list[bool] = []
+        self._callers: list[float] = []
+        self._right: list[float] = []
 
     def read(self, target: str) -> Sample:
         """Look at a target now.
@@ -87,161 +83,198 @@ class Instruments:
         Raises:
             NoData: nothing came back, which says nothing of the target.
         """
-        draws = self._draws.at(self._simulation.now_s, self._numbers[target])
-        if self._is_dark(target, "monitoring_outage") or draws[0] < self.monitoring.gap_rate:
+        if self._simulation.now_s != self._seen_s:
+            self._look()
+        if self._gaps[self._rows[target]] or self._is_dark(target):
             raise NoData(f"no reading of {target}")
-        layout = self._simulation.layout
+        number = self._numbers[target]
         if ">" in target:
-            return self._edge(layout.edge_of[target], draws)
+            return self._edge(number)
         if "/" in target:
-            return self._replica(layout.replica(target), draws)
-        return self._component(layout.component_of[target], draws)
+            return self._replica(number)
+        return self._component(number)
 
     def delay_s(self, target: str) -> float:
         """How late the reading arrives."""
-        late = (
-            illness.fault.severity
-            for illness in self._simulation.illnesses
-            if illness.fault.kind == "late_monitoring"
-            and self._concerns(illness.fault.target, target)
-        )
-        return max([self.monitoring.delay_s, *late])
+        late_s = self.monitoring.delay_s
+        for illness in self._simulation.illnesses:
+            fault = illness.fault
+            if fault.kind == "late_monitoring" and self._concerns(fault.target, target):
+                late_s = max(late_s, fault.severity)
+        return late_s
 
-    def _is_dark(self, target: str, kind: str) -> bool:
-        return any(
-            each.fault.kind == kind and self._concerns(each.fault.target, target)
-            for each in self._simulation.illnesses
-        )
+    def _is_dark(self, target: str) -> bool:
+        for illness in self._simulation.illnesses:
+            fault = illness.fault
+            if fault.kind == "monitoring_outage" and self._concerns(fault.target, target):
+                return True
+        return False
 
     @staticmethod
     def _concerns(wide: str, target: str) -> bool:
         return wide in ("*", target) or target.startswith((f"{wide}/", f"{wide}>"))
 
-    # --- three kinds of targets ---------------------------------------------------------------
+    def _panel(self, names: tuple[str, ...], places: Mapping[str, int], mark: str) -> Panel:
+        """The panel of the targets of one sort, known by the mark in their names."""
+        own = [each for each in self.targets if each in places and (mark or _is_plain(each))]
+        self._numbers |= {target: number for number, target in enumerate(own)}
+        rows = np.array([self._rows[each] for each in own], dtype=np.intp)
+        return Panel(names, rows, np.array([places[each] for each in own], dtype=np.intp))
 
-    def _component(self, component: int, draws: list[float]) -> Sample:
-        state, layout = self._simulation.state, self._simulation.layout
-        members = state.members(component)
-        alive = float(np.isfinite(state.up_from_s[members]).mean())
+    # --- one target ---------------------------------------------------------------------------
+
+    def _component(self, number: int) -> Sample:
+        alive = self._alive[self._components.places[number]]
         if not alive:
             return Sample({"alive": 0.0}, "exited")
-        slots = layout.slots[component]
-        chosen = self._balanced(slots, draws[1])
-        metrics = {"alive": alive} | self._asked(chosen, state.answers[chosen], draws)
-        up = self._up(slots)
-        share = state.share[slots] * up
-        served = max(float(share.sum()), 1e-9)
-        step_s = self._simulation.step_s
-        into = layout.links_into(layout.names[component])
-        measured = {
-            "error_rate": 1.0 - float(share @ state.answers[slots]),
-            "latency_s": float(share @ state.latency_s[slots]) / served,
-            "queue_items": float(state.queue[slots].sum()),
-            "memory_bytes": float(state.memory[members].max()) * GIB,
-            "disk_share": float(state.disk[members].max()),
-            "connections_share": self._connections(component),
-            "retries_rate": self._retries(into),
-            "request_rate": float(state.arrivals[component]) / step_s,
-            "cpu_share": float(self._processor(members).mean()),
-        }
-        return self._noisy(metrics, measured, draws)
+        asked, words = self._asked_components.metrics(number)
+        return Sample({"alive": alive, **asked, **self._components.metrics(number)}, words)
 
-    def _replica(self, replica: int, draws: list[float]) -> Sample:
-        state, step_s = self._simulation.state, self._simulation.step_s
-        if not state.present[replica]:
+    def _replica(self, number: int) -> Sample:
+        place = self._replicas.places[number]
+        if not self._presence[place]:
             raise NoData("nothing runs in this place")
-        if state.is_dead(replica):
+        if self._death[place]:
             return Sample({"alive": 0.0}, "exited")
-        # Its own check asks the process, not a whole request: a gray failure stays unseen.
-        metrics = {"alive": 1.0} | self._asked(replica, float(state.disk[replica] < 1.0), draws)
-        component = int(self._simulation.layout.replica_component[replica])
-        one = np.array([replica])
-        measured = {
-            "error_rate": 1.0 - float(state.answers[replica]),
-            "latency_s": float(state.latency_s[replica]),
-            "queue_items": float(state.queue[replica]),
-            "memory_bytes": float(state.memory[replica]) * GIB,
-            "disk_share": float(state.disk[replica]),
-            "request_rate": float(state.arrivals[component] * state.share[replica]) / step_s,
-            "cpu_share": float(self._processor(one)[0]),
-        }
-        return self._noisy(metrics, measured, draws)
+        asked, words = self._asked_replicas.metrics(number)
+        return Sample({"alive": 1.0, **asked, **self._replicas.metrics(number)}, words)
 
-    def _edge(self, edge: int, draws: list[float]) -> Sample:
+    def _edge(self, number: int) -> Sample:
         """Calls as the caller sees them."""
-        state, layout = self._simulation.state, self._simulation.layout
-        links = layout.links_of[edge]
-        links = links[self._up(layout.link_caller[links])]
-        if not links.size:
+        place = self._edges.places[number]
+        if not self._callers[place]:
             raise NoData("its caller is not there to tell")
-        right = state.reach[links] * state.edge_ok[edge]
-        measured = {
-            "error_rate": 1.0 - float(right.mean()),
-            "latency_s": float(state.wait_s[links].mean()),
-            "connections_share": float(state.pool_use[links].max()),
-            "retries_rate": self._retries(links),
-            "request_rate": float(state.originals[links].sum()) / self._simulation.step_s,
-        }
-        return self._noisy({"ok": float(draws[1] < right.mean())}, measured, draws)
+        ok = float(self._luck[self._edges.rows[number]] < self._right[place])
+        return Sample({"ok": ok, **self._edges.metrics(number)}, "" if ok else WORDS["ok"])
 
-    def _balanced(self, slots: Indices, draw: float) -> int:
-        """The replica that the balancer gives a request to."""
-        upto = self._simulation.state.share[slots].cumsum()
-        return int(slots[np.searchsorted(upto, draw * upto[-1] * (1.0 - 1e-9), side="right")])
+    # --- all at once --------------------------------------------------------------------------
 
-    # --- parts of them ------------------------------------------------------------------------
+    def _look(self) -> None:
+        state = self._state
+        self._seen_s = self._simulation.now_s
+        draws = self._draws.at(self._seen_s)
+        self._gaps = (draws[:, 0] < self.monitoring.gap_rate).tolist()
+        self._up: Mask = state.present & (state.up_from_s <= self._seen_s)
+        self._use = self._processor()
+        if self._components.rows.size:
+            self._look_at_components(draws)
+        if self._replicas.rows.size:
+            self._look_at_replicas(draws)
+        if self._edges.rows.size:
+            self._look_at_edges(draws)
 
-    def _asked(self, replica: int, right: float, draws: list[float]) -> dict[str, float]:
-        """One request to one replica: reached, answered in time, answered rightly."""
-        if not self._up(np.array([replica]))[0]:
-            return {"reachable": 0.0}
-        ratio = self._simulation.state.latency_s[replica] / self.monitoring.timeout_s
-        answered = float(draws[2] >= float(hill(np.array(ratio))))
-        ok = float(answered > 0.5 and draws[3] < right)
-        return {"reachable": 1.0, "answered": answered, "ok": ok}
-
-    def _noisy(
-        self, metrics: dict[str, float], measured: dict[str, float], draws: list[float]
-    ) -> Sample:
-        for number, (name, value) in enumerate(measured.items()):
-            spread = draws[4 + number % (_DRAWS - 4)] - 0.5
-            value *= 1.0 + self.monitoring.noise * spread * 3.4641  # A uniform one, of variance 1.
-            if name.endswith(("_rate", "_share")) and name != "request_rate":
-                value = min(value, 1.0)
-            metrics[name] = max(min(value, _LATENCY_S_MAX) if name == "latency_s" else value, 0.0)
-        failed = [name for name in ("reachable", "answered", "ok") if metrics.get(name) == 0.0]
-        return Sample(metrics, _WORDS[failed[0]] if failed else "")
-
-    def _up(self, replicas: Indices) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-        state = self._simulation.state
-        up: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = state.present[replicas] & (
-            state.up_from_s[replicas] <= self._simulation.now_s
+    def _look_at_components(self, draws: Floats) -> None:
+        state, layout = self._state, self._layout
+        of, size = layout.replica_component, len(layout.slots)
+        meant = state.present.astype(float)
+        present = totals(of, meant, size)
+        living = totals(of, meant * np.isfinite(state.up_from_s), size)
+        self._alive = (living / np.maximum(present, 1.0)).tolist()
+        share = state.share * self._up
+        served = np.maximum(totals(of, share, size), 1e-9)
+        measured = [
+            1.0 - totals(of, share * state.answers, size),
+            totals(of, share * state.latency_s, size) / served,
+            totals(of, state.queue, size),
+            self._fullest(state.memory * state.present) * GIB,
+            self._fullest(state.disk * state.present),
+            np.maximum(self._fullest(self._pools()), state.connections),
+            self._retries(layout.link_callee, state.originals, size),
+            state.arrivals / self._simulation.step_s,
+            totals(of, self._use * state.present, size) / np.maximum(present, 1.0),
+        ]
+        panel, monitoring = self._components, self.monitoring
+        panel.show(measured, draws, monitoring.noise)
+        chosen = self._balanced(draws[panel.rows, 1])
+        self._asked_components.ask(
+            self._up[chosen],
+            state.latency_s[chosen],
+            state.answers[chosen],
+            draws[panel.rows],
+            monitoring.timeout_s,
         )
-        return up
 
-    def _connections(self, component: int) -> float:
-        """The fullest of its own pools, or of the connections it has for its callers."""
-        state, layout = self._simulation.state, self._simulation.layout
-        own = np.flatnonzero(layout.replica_component[layout.link_caller] == component)
-        pools = float(state.pool_use[own].max()) if own.size else 0.0
-        return max(pools, float(state.connections[component]))
+    def _look_at_replicas(self, draws: Floats) -> None:
+        state, layout = self._state, self._layout
+        self._presence = state.present.tolist()
+        self._death = np.isinf(state.up_from_s).tolist()
+        arriving = state.arrivals[layout.replica_component] * state.share
+        measured = [
+            1.0 - state.answers,
+            state.latency_s,
+            state.queue,
+            state.memory * GIB,
+            state.disk,
+            arriving / self._simulation.step_s,
+            self._use,
+        ]
+        panel, places = self._replicas, self._replicas.places
+        panel.show(measured, draws, self.monitoring.noise)
+        # Its own check asks the process, not a whole request: a gray failure stays unseen.
+        right = (state.disk < 1.0).astype(float)
+        self._asked_replicas.ask(
+            self._up[places],
+            state.latency_s[places],
+            right[places],
+            draws[panel.rows],
+            self.monitoring.timeout_s,
+        )
 
-    def _retries(self, links: Indices) -> float:
-        """Share of the attempts over these links that are repetitions."""
-        state = self._simulation.state
-        made = state.originals[links]
-        extra = float(made @ state.extra[links])
-        return extra / max(float(made.sum()) + extra, 1e-9)
+    def _look_at_edges(self, draws: Floats) -> None:
+        state, layout = self._state, self._layout
+        of, size = layout.link_edge, len(layout.pair_starts)
+        told = self._up[layout.link_caller].astype(float)
+        callers = totals(of, told, size)
+        some = np.maximum(callers, 1.0)
+        right = totals(of, told * state.reach, size) * state.edge_ok / some
+        fullest = np.zeros(size)
+        np.maximum.at(fullest, of, told * state.pool_use)
+        made = told * state.originals
+        measured = [
+            1.0 - right,
+            totals(of, told * state.wait_s, size) / some,
+            fullest,
+            self._retries(of, made, size),
+            totals(of, made, size) / self._simulation.step_s,
+        ]
+        self._callers = callers.tolist()
+        self._right = right.tolist()
+        self._luck = draws[:, 1].tolist()
+        self._edges.show(measured, draws, self.monitoring.noise)
 
-    def _processor(self, replicas: Indices) -> Floats:
-        state, layout = self._simulation.state, self._simulation.layout
-        possible = layout.capacity[replicas] * self._simulation.step_s
-        used: Floats = np.minimum(state.done[replicas] / possible + state.steal[replicas], 1.0)
+    def _balanced(self, draws: Floats) -> Indices:
+        """For each component looked at, the replica that the balancer gives a request to."""
+        upto = self._state.share.cumsum()
+        first = self._starts[self._components.places]
+        last = self._starts[self._components.places + 1] - 1
+        before = upto[first] - self._state.share[first]
+        asked = before + draws * (upto[last] - before) * (1.0 - 1e-9)
+        chosen: Indices = np.clip(np.searchsorted(upto, asked, side="right"), first, last)
+        return chosen
+
+    def _fullest(self, values: Floats) -> Floats:
+        """The greatest value among the replicas of each component."""
+        fullest: Floats = np.maximum.reduceat(values, self._starts)
+        return fullest
+
+    def _pools(self) -> Floats:
+        """The fullest pool of each replica."""
+        layout = self._layout
+        pools = np.zeros(len(layout.replica_component))
+        pools[layout.linked] = np.maximum.reduceat(self._state.pool_use, layout.link_starts)
+        return pools
+
+    def _retries(self, of: Indices, made: Floats, size: int) -> Floats:
+        """Share of the attempts over links that are repetitions, by what the links belong to."""
+        extra = totals(of, made * self._state.extra, size)
+        return extra / np.maximum(totals(of, made, size) + extra, 1e-9)
+
+    def _processor(self) -> Floats:
+        state, layout = self._state, self._layout
+        possible = layout.capacity * self._simulation.step_s
+        used: Floats = np.minimum(state.done / possible + state.steal, 1.0)
         return used
 
 
-_WORDS = {
-    "reachable": "connection refused",
-    "answered": "no answer in time",
-    "ok": "HTTP 503",
-}
+def _is_plain(target: str) -> bool:
+    return "/" not in target and ">" not in target

@@ -128,7 +128,8 @@ class SimulatedWorld:
         if "components" in watch:
             yield from layout.names
         if "replicas" in watch:
-            yield from (layout.replica_name(place) for place in range(layout.outside))
+            # Those of the start: there is nothing to look at in the places that are still empty.
+            yield from (layout.replica_name(int(each)) for each in layout.present.nonzero()[0][:-1])
         if "edges" in watch:
             yield from (name for name in layout.edge_of if not name.startswith(f"{USERS}>"))
 
