@@ -3,7 +3,8 @@
 Whatever takes its time from the loop (``asyncio.sleep``, timeouts, anyio, the bus, the agents) runs
 unchanged, and an hour takes as long as the work that is done in it. The clock starts at 0.0 and
 moves only when nothing is left to do at the present moment; timers fire exactly when they are due,
-never early and never late, so that two runs are equal to the last bit.
+never early and never late, and in the order in which they were set when that is the same moment, so
+that two runs are equal to the last bit.
 
 The loop lives apart from the world outside. Threads and child processes take real time, which
 virtual time would have to guess, so they are refused. Sockets work as long as both ends are in this
@@ -22,12 +23,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import heapq
 import math
 import selectors
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor
+from contextvars import Context
 from inspect import isasyncgen, iscoroutine
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar, TypeVarTuple
@@ -54,6 +57,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._now_s = 0.0
+        self._timers = 0
         self._settling: deque[asyncio.Future[None]] = deque()
         self._threads = threading.active_count()
         super().__init__(_JumpingSelector(self._go_on))
@@ -62,6 +66,22 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Virtual time in seconds, from 0.0 at the start of the loop."""
         return self._now_s
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*Ts], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Call back at a virtual time; of the same time, in the order of these calls."""
+        if self.is_closed():
+            raise RuntimeError("Event loop is closed")
+        timer = _Timer(when, callback, args, self, context)
+        timer.number = self._timers = self._timers + 1
+        heapq.heappush(self._scheduled, timer)
+        timer._scheduled = True
+        return timer
 
     def settled(self) -> asyncio.Future[None]:
         """Done as soon as nothing is left to do at the present moment; the clock stands still."""
@@ -116,6 +136,21 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         # The loop runs timers that are due before now + resolution. With the distance to the next
         # float those are exactly the due ones, even after years, when a fixed one would vanish.
         self._clock_resolution = math.ulp(now_s)
+
+
+class _Timer(asyncio.TimerHandle):
+    """A timer that knows its place among those of the same time, which asyncio leaves open."""
+
+    number: int
+    _when: float
+    _scheduled: bool
+
+    def __lt__(self, other: object) -> bool:
+        if not isinstance(other, _Timer):
+            return NotImplemented
+        return self._when < other._when or (
+            self._when == other._when and self.number < other.number
+        )
 
 
 class _JumpingSelector(selectors.DefaultSelector):

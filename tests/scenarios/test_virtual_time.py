@@ -50,6 +50,20 @@ class TestClock:
 
         assert run(main()) == [("early", 1.0), ("middle", 2.0), ("late", 3.0)]
 
+    @given(st.lists(st.sampled_from([1.0, 2.0, 3.0]), max_size=30))
+    def test_timers_of_the_same_moment_fire_in_the_order_in_which_they_were_set(
+        self, dues_s: list[float]
+    ) -> None:
+        async def main() -> list[tuple[float, int]]:
+            fired: list[tuple[float, int]] = []
+            loop = asyncio.get_running_loop()
+            for number, due_s in enumerate(dues_s):
+                loop.call_at(due_s, fired.append, (due_s, number))
+            await asyncio.sleep(10.0)
+            return fired
+
+        assert run(main()) == sorted((due_s, number) for number, due_s in enumerate(dues_s))
+
     @given(st.lists(st.floats(0.0, 1e12), min_size=1, max_size=20))
     def test_every_timer_fires_exactly_when_it_is_due(self, dues_s: list[float]) -> None:
         async def main() -> list[float]:

@@ -53,7 +53,7 @@ TOGETHER = Day(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     day=days(),
     level=st.sampled_from(LEVELS),
