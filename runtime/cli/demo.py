@@ -36,6 +36,7 @@ def demo(
     seed: int = 1,
     keep: bool = False,
     record: Path | None = None,
+    port: int | None = None,
     out: Printer,
 ) -> int:
     """Break five real services, one after the other, and heal them before your eyes.
@@ -48,6 +49,7 @@ def demo(
         seed: of the order and the targets of the faults.
         keep: leave configuration, store and logs in their folder.
         record: write all readings and messages to this file, to be replayed.
+        port: of the page; by default 8765, or another one when that is taken.
     """
     import asyncio
 
@@ -63,6 +65,7 @@ def demo(
             keep=keep,
             program=program,
             record=record,
+            port=port,
         )
     except asyncio.CancelledError:
         out.note("the demo was stopped; none of its services is left")

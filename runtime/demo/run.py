@@ -24,7 +24,8 @@ from ...core.playbook import PlaybookConfig
 from ...core.policy import PolicyConfig
 from ...core.topology import Topology
 from ...errors import EnvironmentProblem
-from ..config import Config, DefaultsConfig, RuntimeConfig, load
+from ..config import Config, DefaultsConfig, Loaded, RuntimeConfig, load
+from ..door import WebConfig
 from ..launch import first, launch
 from ..render import render
 from ..system import System
@@ -57,6 +58,7 @@ def run_demo(
     keep: bool = False,
     program: str = "mendel",
     record: Path | None = None,
+    port: int | None = None,
 ) -> tuple[Score, Path]:
     """Break and heal for a while; nothing of it is left behind.
 
@@ -69,6 +71,7 @@ def run_demo(
         keep: leave the folder with configuration, store and logs.
         program: what to type to get mendel, for the commands that are proposed.
         record: file to record everything in, to be replayed.
+        port: of the page; ``None`` for the usual one, or another when that is taken.
 
     Returns:
         How well it went, and the folder.
@@ -78,24 +81,26 @@ def run_demo(
         asyncio.CancelledError: a signal, or ``mendel stop``, ended it early.
     """
     with _folder(keep=keep) as folder:
-        return asyncio.run(_demo(folder, show_of, duration_s, seed, program, record)), folder
+        estate = build_estate(folder, parent=os.getpid())
+        config = folder / CONFIG_NAME
+        config.write_text(render(configuration(estate, seed, port)), "utf-8")
+        # Without the overrides of the environment: they are meant for the user's own estate.
+        loaded = load(config, environ={})
+        course = _demo(loaded, estate, show_of, duration_s, program, record)
+        return asyncio.run(course), folder
 
 
 async def _demo(
-    folder: Path,
+    loaded: Loaded,
+    estate: Estate,
     show_of: ShowOf,
     duration_s: float,
-    seed: int,
     program: str,
     record: Path | None,
 ) -> Score:
     loop = asyncio.get_running_loop()
     end_s = loop.time() + duration_s
-    estate = build_estate(folder, parent=os.getpid())
-    config = folder / CONFIG_NAME
-    config.write_text(render(configuration(estate, seed)), "utf-8")
-    # Without the overrides of the environment: they are meant for the user's own estate.
-    loaded = load(config, environ={})
+    folder, seed = loaded.base, loaded.config.runtime.seed
     chronicle = Chronicle(each.name for each in COMPONENTS)
     traffic = Traffic(estate.urls[COMPONENTS[0].name])
     show = show_of(chronicle, traffic)
@@ -120,12 +125,13 @@ async def _demo(
     )
 
 
-def configuration(estate: Estate, seed: int) -> Config:
+def configuration(estate: Estate, seed: int, port: int | None = None) -> Config:
     """What the file of the demo says."""
     return Config(
         runtime=RuntimeConfig(state=".", seed=seed),
         policy=POLICY,
         defaults=DefaultsConfig(playbook=PLAYBOOK),
+        web=None if port is None else WebConfig(port=port),
         components=estate.specs,
     )
 
