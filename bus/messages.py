@@ -509,6 +509,40 @@ class ApprovalGiven(Message, frozen=True, kw_only=True):
     reason: str = ""
 
 
+class FaultInjected(Message, frozen=True, kw_only=True):
+    """Something is broken on purpose, in a drill.
+
+    Attributes:
+        target: what is broken.
+        kind: how.
+        who: the person or program that does it.
+        injected_s: when.
+    """
+
+    target: str
+    kind: str
+    who: str
+    injected_s: float
+
+
+class FaultLifted(Message, frozen=True, kw_only=True):
+    """A fault of a drill is over.
+
+    Attributes:
+        target: what was broken.
+        kind: how.
+        who: the person or program that did it.
+        injected_s: when it began.
+        lifted_s: when it was over: healed, or taken back.
+    """
+
+    target: str
+    kind: str
+    who: str
+    injected_s: float
+    lifted_s: float
+
+
 # --- the healer itself --------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import time
@@ -35,7 +36,10 @@ from .plugins import load_plugins
 from .store import Archive, Store
 from .store.entries import OBSERVED, config_sha256
 from .system import System
+from .undo import take_back_left_over
 from .world import RealWorld
+
+_log = logging.getLogger("mendel.launch")
 
 DATABASE = "store.db"
 SOCKET = "control.sock"
@@ -86,6 +90,8 @@ async def launch(
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(store)
         clear_socket(state / SOCKET)
+        for found in take_back_left_over(state):  # The store is ours, so no drill is under way.
+            _log.warning("%s", found)
         system = await _assemble(loaded, store, plugins)
         writer = stack.enter_context(_writer(loaded, system.world, record)) if record else None
         await stack.enter_async_context(system)

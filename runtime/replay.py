@@ -127,6 +127,7 @@ def at_level(config: Config, level: Level) -> Config:
     return structs.replace(
         config,
         defaults=structs.replace(config.defaults, level=level),
+        kinds={name: structs.replace(each, level=None) for name, each in config.kinds.items()},
         components=tuple(structs.replace(each, level=None) for each in config.components),
     )
 

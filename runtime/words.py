@@ -12,6 +12,8 @@ from ..bus.messages import (
     ApprovalGiven,
     ApprovalRequested,
     CircuitChanged,
+    FaultInjected,
+    FaultLifted,
     HealthChanged,
     IncidentChanged,
     IncidentClosed,
@@ -41,7 +43,8 @@ OUTCOMES = {
 
 def in_words(message: Message) -> str:
     """What happened, in one line; empty for what people need not read."""
-    text = _seen(message) or _done(message) or _of_incident(message) or _of_mendel(message)
+    text = _seen(message) or _done(message) or _of_incident(message)
+    text = text or _of_people(message) or _of_mendel(message)
     target = getattr(message, "target", "")
     return f"{target}: {text}" if text and target else text
 
@@ -99,7 +102,7 @@ def _of_incident(message: Message) -> str:
     return ""
 
 
-def _of_mendel(message: Message) -> str:
+def _of_people(message: Message) -> str:
     match message:
         case PauseTarget():
             lasting = format_duration(message.duration_s)
@@ -108,6 +111,16 @@ def _of_mendel(message: Message) -> str:
             return f"resumed by {message.who}{_because(message.reason)}"
         case ApprovalGiven():
             return f"{message.approval} approved by {message.who}{_because(message.reason)}"
+        case FaultInjected():
+            return f"broken on purpose by {message.who}: {message.kind.replace('_', ' ')}"
+        case FaultLifted():
+            took = format_duration(message.lifted_s - message.injected_s)
+            return f"no longer broken on purpose, {message.kind.replace('_', ' ')} for {took}"
+    return ""
+
+
+def _of_mendel(message: Message) -> str:
+    match message:
         case AgentCrashed():
             return f"agent {message.agent} crashed: {message.error}; {message.verdict}"
         case AgentStopped():

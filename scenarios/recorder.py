@@ -19,9 +19,9 @@ from typing import Self
 
 from ..bus.envelope import Envelope
 from ..bus.local import LocalBus
-from ..bus.messages import Reading
+from ..bus.messages import FaultLifted, Reading
 from ..errors import RecordingError
-from .recording import Annotation, Event, Record, RecordingWriter, Row, encode
+from .recording import Annotation, Event, Fault, Record, RecordingWriter, Row, encode
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +39,13 @@ def record_of(envelope: Envelope) -> Record:
     message = envelope.message
     if type(message) is Reading:
         return Row(message.taken_s, message.target, message.metrics, message.probe, message.detail)
+    if type(message) is FaultLifted:  # Only now it is known how long it was true.
+        return Fault(
+            at_s=message.injected_s,
+            target=message.target,
+            kind=message.kind,
+            until_s=message.lifted_s,
+        )
     return Event(
         envelope.sent_s,
         type(message).__name__,

@@ -28,6 +28,7 @@ from cyclopts import App, CycloptsError, Parameter
 from ...errors import ConfigError, MendelError
 from . import check, history, live, record, web
 from .demo import demo
+from .drill import drill
 from .output import PLAIN, Form, Out
 from .replay import replay, scenarios
 from .run import run
@@ -64,6 +65,7 @@ app.command(record.record)
 app.command(web.web)
 app.command(replay)
 app.command(scenarios)
+app.command(drill)
 app.command(check.doctor)
 
 

@@ -6,12 +6,12 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter, Token
+from cyclopts import Parameter
 
-from ...core.units import parse_quantity
 from .output import Out, Printer
+from .times import seconds
 
 if TYPE_CHECKING:
     from ..demo.chronicle import Chronicle
@@ -21,18 +21,10 @@ if TYPE_CHECKING:
 _INTERRUPTED = 130
 
 
-def _duration(_: Any, tokens: tuple[Token, ...]) -> float:
-    text = tokens[0].value
-    seconds = parse_quantity(f"{text}s" if text.isdecimal() else text, "s")
-    if seconds <= 0:
-        raise ValueError("a demo has a length, such as 60 or 1m30s")
-    return seconds
-
-
 def demo(
     *,
     headless: bool = False,
-    duration_s: Annotated[float, Parameter(name="--duration", converter=_duration)] = 60.0,
+    duration_s: Annotated[float, Parameter(name="--duration", converter=seconds)] = 60.0,
     seed: int = 1,
     keep: bool = False,
     record: Path | None = None,

@@ -9,8 +9,9 @@ from cyclopts import App, Parameter, Token
 from msgspec import Struct
 
 from ...core.levels import LEVELS, Level
-from ...core.units import format_duration, parse_quantity
+from ...core.units import format_duration
 from .output import PLAIN, Out, Printer
+from .times import seconds
 
 if TYPE_CHECKING:
     from ...scenarios.replay import Decision
@@ -19,14 +20,6 @@ if TYPE_CHECKING:
     from ..rerun import Rerun
 
 scenarios = App(name="scenarios", help="Look at the scenarios that ship.", default_parameter=PLAIN)
-
-
-def _duration(_: Any, tokens: tuple[Token, ...]) -> float:
-    text = tokens[0].value
-    seconds = parse_quantity(f"{text}s" if text.isdecimal() else text, "s")
-    if seconds <= 0:
-        raise ValueError("a replay has a length, such as 60 or 10m")
-    return seconds
 
 
 def _levels(_: Any, tokens: tuple[Token, ...]) -> tuple[Level, ...]:
@@ -46,7 +39,7 @@ def replay(
         tuple[Level, ...], Parameter(name="--level", n_tokens=1, converter=_levels)
     ] = (),
     seed: int | None = None,
-    until_s: Annotated[float | None, Parameter(name="--until", converter=_duration)] = None,
+    until_s: Annotated[float | None, Parameter(name="--until", converter=seconds)] = None,
     score: bool = False,
     out: Printer,
 ) -> int:

@@ -18,6 +18,8 @@ from ...bus.messages import (
     AgentStopped,
     ApprovalGiven,
     ApprovalRequested,
+    FaultInjected,
+    FaultLifted,
     IncidentEscalated,
     Message,
     PauseTarget,
@@ -106,6 +108,8 @@ OBSERVED: tuple[type[Message], ...] = (
     ApprovalRequested,
     ApprovalGiven,
     IncidentEscalated,
+    FaultInjected,
+    FaultLifted,
     Reconfigured,
 )
 
@@ -127,6 +131,10 @@ def of_message(message: Message, utc: float) -> Entry | None:
             return of_fact("approval_given", message.who, message.approval, message, utc)
         case IncidentEscalated():
             return of_fact("incident_escalated", MENDEL, message.target, message, utc)
+        case FaultInjected():
+            return of_fact("fault_injected", message.who, message.target, message, utc)
+        case FaultLifted():
+            return of_fact("fault_lifted", message.who, message.target, message, utc)
         case Reconfigured():
             return of_fact("agent_reconfigured", MENDEL, message.agent, message, utc)
         case _:

@@ -13,6 +13,7 @@ from ...errors import EnvironmentProblem
 from ..specs import ComponentSpec
 from .equipment import Equipment, Tools, equip
 from .http import HttpClient
+from .identity import Identity
 from .ledger import Ledger
 from .managed import ManagedProcess
 from .probes import HeartbeatProbe
@@ -73,6 +74,11 @@ class RealWorld:
         """
         known = self._equipment.actions.get(target)
         return known if known is not None else self._last_resort.get(target, {})
+
+    def process(self, name: str) -> Identity | None:
+        """The process that mendel runs for a component, while it runs."""
+        managed_process = self._equipment.processes.get(name)
+        return None if managed_process is None else managed_process.identity
 
     def heartbeat(self, target: str, metrics: Mapping[str, float]) -> None:
         """Take a report of a component; one that nobody expects is counted and ignored."""

@@ -1,0 +1,1 @@
+"""Drills: faults on real processes that mendel runs, to see whether it heals them."""

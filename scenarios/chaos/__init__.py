@@ -1,0 +1,1 @@
+"""Faults on real processes and connections, as `mendel drill` makes them."""
