@@ -4,9 +4,10 @@
         [--faults crash,quiet,spike+limplock] [--shapes shop] [--jobs 2] [--output json|text]
 
 A course is an estate and what befalls it, drawn from a seed. Each healer faces the same courses:
-nobody, mendel at each level (or by a configuration, given as a path), and an operator who knows
-what is to come. What counts is harm to users in error-minutes, with a price for every action; the
-score is the share of the avoidable harm that was avoided (see `mendel.scenarios.scoring.score`).
+nobody, the policies of the field, mendel at each level (or by a configuration, given as a path),
+and an operator who knows what is to come. What counts is harm to users in error-minutes, with a
+price for every action; the score is the share of the avoidable harm that was avoided (see
+`mendel.scenarios.scoring.score`). What others did is kept, for it does not change with mendel.
 ``validation`` is for judging only: nothing is ever tuned on its shape or its seeds.
 """
 
@@ -17,8 +18,8 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
@@ -28,14 +29,16 @@ import msgspec
 
 # Run as a script: its neighbour is found beside it.
 from judging import (
+    NOBODY,
+    ORACLE,
     POLICIES,
+    WATCH,
     Cache,
     Ends,
     Judged,
     Task,
     Verdict,
     by_group,
-    ends_of,
     judge,
     together,
 )
@@ -45,7 +48,7 @@ from rich.console import Console
 from rich.progress import track
 
 T = TypeVar("T")
-CACHE = Path(__file__).with_name(".cache") / "ends.jsonl"
+CACHE = Path(__file__).with_name(".cache") / "others.jsonl"
 
 
 def main() -> int:
@@ -56,10 +59,8 @@ def main() -> int:
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
-        ends = find_ends(tasks, Cache(options.cache), pool)
-        verdicts = _all(pool, judge, tasks, "runs")
-    report = report_of(options, verdicts, [ends[_place(task)] for task in tasks])
+    verdicts = find_verdicts(tasks, Cache(options.cache), options.jobs)
+    report = report_of(options, verdicts)
     if options.output == "json":
         print(json.dumps(report, indent=2))
     else:
@@ -68,13 +69,13 @@ def main() -> int:
 
 
 def tasks_of(options: argparse.Namespace, groups: Sequence[Group]) -> Iterator[Task]:
-    """Every policy on every course."""
+    """Every policy on every course, and the two ends of the scale in any case."""
     split = SPLITS[options.split]
     courses = split.courses(
         groups, shapes=options.shapes, seeds=options.seeds, until_s=options.until_s
     )
     for group, course in courses:
-        for policy in options.policies:
+        for policy in dict.fromkeys((NOBODY, *options.policies, ORACLE)):
             yield Task(
                 split=split.name,
                 shape=course.estate.name,
@@ -86,23 +87,32 @@ def tasks_of(options: argparse.Namespace, groups: Sequence[Group]) -> Iterator[T
             )
 
 
-def find_ends(
-    tasks: Sequence[Task], cache: Cache, pool: ProcessPoolExecutor
-) -> dict[tuple[Any, ...], Ends]:
-    """The two ends of each course, played where they are not known."""
-    courses = {_place(task): task for task in tasks}
-    known = {place: cache.get(task.course) for place, task in courses.items()}
-    missing = [courses[place] for place, ends in known.items() if ends is None]
-    found = _all(pool, ends_of, missing, "ends of the scale", lambda each: cache.put(*each))
-    for task, (_, ends) in zip(missing, found, strict=True):
-        known[_place(task)] = ends
-    return {place: ends for place, ends in known.items() if ends is not None}
+def find_verdicts(tasks: Sequence[Task], kept: Cache, jobs: int) -> list[Verdict]:
+    """What came of each task, in their order; played where it is not known."""
+    verdicts = {number: kept.get(task) for number, task in enumerate(tasks)}
+    missing = [number for number, verdict in verdicts.items() if verdict is None]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(judge, tasks[number]): number for number in missing}
+        for future in _shown(as_completed(running), len(running), "runs"):
+            number = running[future]
+            verdicts[number] = future.result()
+            kept.put(tasks[number], future.result())
+    return [verdict for _, verdict in sorted(verdicts.items()) if verdict is not None]
 
 
-def report_of(
-    options: argparse.Namespace, verdicts: Sequence[Verdict], ends: Sequence[Ends]
-) -> dict[str, Any]:
+def ends_of(verdicts: Sequence[Verdict]) -> list[Ends]:
+    """The two ends of the scale for each run."""
+
+    def place(verdict: Verdict) -> tuple[str, str, int]:
+        return (verdict.group, verdict.shape, verdict.seed)
+
+    harms = {(place(each), each.policy): each.harm for each in verdicts}
+    return [Ends(harms[place(v), NOBODY], harms[place(v), ORACLE]) for v in verdicts]
+
+
+def report_of(options: argparse.Namespace, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Everything that is told, as plain data."""
+    ends = ends_of(verdicts)
     policies: dict[str, Any] = {}
     for policy in options.policies:
         own = [(v, e) for v, e in zip(verdicts, ends, strict=True) if v.policy == policy]
@@ -140,22 +150,6 @@ def _mean(scores: Iterable[float]) -> float | None:
 # --- work and progress ----------------------------------------------------------------------------
 
 
-def _all(
-    pool: ProcessPoolExecutor,
-    work: Callable[[Task], T],
-    tasks: Sequence[Task],
-    what: str,
-    done: Callable[[T], None] = lambda _: None,
-) -> list[T]:
-    """Results in the order of the tasks; each is handed on as soon as it is there."""
-    places: dict[Future[T], int] = {pool.submit(work, each): n for n, each in enumerate(tasks)}
-    results: dict[int, T] = {}
-    for future in _shown(as_completed(places), len(places), what):
-        results[places[future]] = future.result()
-        done(future.result())
-    return [results[number] for number in range(len(tasks))]
-
-
 def _shown(futures: Iterable[T], total: int, what: str) -> Iterable[T]:
     console = Console(stderr=True)
     return track(
@@ -166,10 +160,6 @@ def _shown(futures: Iterable[T], total: int, what: str) -> Iterable[T]:
         disable=not (console.is_terminal and total),
         transient=True,
     )
-
-
-def _place(task: Task) -> tuple[Any, ...]:
-    return (task.split, task.shape, task.seed, task.group, task.until_s)
 
 
 # --- for people -----------------------------------------------------------------------------------
@@ -228,7 +218,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--shapes", type=_names, default=())
     parser.add_argument("--seeds", type=int, default=3, help="how many")
     parser.add_argument("--until-s", type=float, default=900.0)
-    parser.add_argument("--watch", type=_names, default=("components",))
+    parser.add_argument("--watch", type=_names, default=WATCH)
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     parser.add_argument("--cache", type=Path, default=CACHE)
     parser.add_argument("--output", choices=("json", "text"), default="text")

@@ -1,16 +1,16 @@
 """What `healing.py` asks of one run: who acted on which course, and what came of it.
 
-The two ends of the scale cost most, for the clairvoyant operator tries dozens of runs. They are a
-function of the course and of the simulator alone, so they are kept in a file under the digest of
-both.
+What others do is a function of the course, the simulator and their own sources, so it is kept in a
+file under the digest of these; the clairvoyant operator costs most of all, for he tries dozens of
+runs. Mendel's own runs are never kept.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import mendel
@@ -29,7 +29,6 @@ from mendel.scenarios.simulator import (
     SimulatedWorld,
     Simulation,
     name_of,
-    nobody,
     oracle,
     play,
     score,
@@ -49,6 +48,9 @@ ROUTINE = (*ASIDE, "drain", "undrain")
 WORSE = 0.05
 
 
+WATCH = ("components", "replicas", "edges")
+
+
 class Task(Struct, frozen=True, kw_only=True):
     """One run to judge.
 
@@ -64,7 +66,7 @@ class Task(Struct, frozen=True, kw_only=True):
     group: Group
     until_s: float
     policy: str
-    watch: tuple[str, ...] = ("components",)
+    watch: tuple[str, ...] = WATCH
 
     @property
     def course(self) -> Course:
@@ -135,68 +137,62 @@ def config_of(policy: str) -> Config | Loaded:
     return load(policy)
 
 
-def ends_of(task: Task) -> tuple[str, Ends]:
-    """The two ends of a task's scale, and the key that they are kept under."""
-    course = task.course
-    return key_of(course), Ends(nobody(course).harm, oracle(course).harm)
+def is_kept(policy: str) -> bool:
+    """Whether what a policy did once need not be played again."""
+    return policy in (NOBODY, ORACLE) or policy in BASELINES
 
 
-def key_of(course: Course) -> str:
-    """A digest of the course and of the simulator that plays it."""
-    digest = hashlib.sha256(_simulator())
-    digest.update(msgspec.json.encode(course))
+def key_of(task: Task) -> str:
+    """A digest of a task and of the sources that decide what others come to in it."""
+    digest = hashlib.sha256(_sources())
+    digest.update(msgspec.json.encode((task.course, task.policy, name_of(task.group))))
     return digest.hexdigest()[:32]
 
 
-def _simulator() -> bytes:
-    """The sources that decide what a course comes to."""
-    if not _SOURCES:
-        root = Path(mendel.__file__).parent / "scenarios"
-        _SOURCES.append(b"".join((root / each).read_bytes() for each in _DECIDING))
-    return _SOURCES[0]
+@cache
+def _sources() -> bytes:
+    root = Path(mendel.__file__).parent / "scenarios"
+    deciding = [root / "simulator" / f"{name}.py" for name in _DECIDING]
+    files = [root / "catalogue.py", *deciding, *sorted((root / "baselines").glob("*.py"))]
+    return b"".join(path.read_bytes() for path in files)
 
 
-_SOURCES: list[bytes] = []
 _DECIDING = (
-    "catalogue.py",
-    *(
-        f"simulator/{name}.py"
-        for name in (
-            "illness",
-            "layout",
-            "operations",
-            "physics",
-            "policies",
-            "simulation",
-            "state",
-        )
-    ),
+    "illness",
+    "layout",
+    "operations",
+    "panels",
+    "physics",
+    "policies",
+    "readings",
+    "simulation",
+    "state",
 )
 
 
 class Cache:
-    """The two ends of courses that were played before, in a file.
+    """What others did on courses that were played before, in a file.
 
     Args:
-        path: of the file, one line per course.
+        path: of the file, one line per run.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._known: dict[str, Ends] = {}
+        self._known: dict[str, Verdict] = {}
         if path.exists():
-            for line in path.read_text().splitlines():
-                key, null, best = json.loads(line)
-                self._known[key] = Ends(null, best)
+            for line in path.read_bytes().splitlines():
+                key, verdict = msgspec.json.decode(line, type=tuple[str, Verdict])
+                self._known[key] = verdict
 
-    def get(self, course: Course) -> Ends | None:
-        return self._known.get(key_of(course))
+    def get(self, task: Task) -> Verdict | None:
+        return self._known.get(key_of(task)) if is_kept(task.policy) else None
 
-    def put(self, key: str, ends: Ends) -> None:
-        self._known[key] = ends
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a") as file:
-            file.write(json.dumps([key, ends.null, ends.best]) + "\n")
+    def put(self, task: Task, verdict: Verdict) -> None:
+        if is_kept(task.policy):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("ab") as file:
+                file.write(msgspec.json.encode((key_of(task), verdict)) + b"\n")
 
 
 def _seen(task: Task, course: Course, simulation: Simulation) -> Verdict:
