@@ -69,10 +69,11 @@ class Chart:
         watch: decides what its samples mean.
     """
 
-    __slots__ = ("rows", "watch")
+    __slots__ = ("_next", "rows", "watch")
 
     def __init__(self, watch: TargetWatch) -> None:
         self.watch = watch
+        self._next: WatchConfig | None = None
         self.rows = Rows(watch.config.window_rows)
 
     def reconfigure(
@@ -81,7 +82,18 @@ class Chart:
         """Go on with other settings or probes; see `TargetWatch.reconfigure`."""
         if config.window_rows != self.watch.config.window_rows:
             self.rows = self.rows.resized(config.window_rows)
+        self._next = None
         return self.watch.reconfigure(config, now_s, silent_after_s)
+
+    def revise(self, config: WatchConfig) -> None:
+        """Go on with other settings from the next sample on, so that this takes no time now."""
+        self._next = config
+
+    def renew(self, now_s: float) -> list[Message]:
+        """Take the settings that wait, if there are any."""
+        if self._next is None:
+            return []
+        return self.reconfigure(self._next, self.watch.silent_after_s, now_s)
 
     def window(self, incident: str) -> Record:
         """The newest readings, to go on record with an incident."""
@@ -196,8 +208,9 @@ class Rounds(Generic[P]):
         if look.is_over:
             return []
         chart = look._chart
+        news = chart.renew(now_s)
         chart.rows.add(now_s, metrics)
-        news = chart.watch.on_sample(look.probe.name, metrics, detail, now_s)
+        news += chart.watch.on_sample(look.probe.name, metrics, detail, now_s)
         return [*_published(news), *self._done(look, now_s)]
 
     def on_no_data(self, look: Look[P], now_s: float) -> list[Effect]:
@@ -211,9 +224,10 @@ class Rounds(Generic[P]):
         chart = self._charts.get(target)
         if chart is None:
             return []
+        news = chart.renew(now_s)
         if metrics is not None:
             chart.rows.add(now_s, metrics)
-        return _published(chart.watch.on_calls(metrics, now_s))
+        return _published([*news, *chart.watch.on_calls(metrics, now_s)])
 
     def on_sweep(self, now_s: float) -> list[Effect]:
         """Look for probes that have fallen silent."""

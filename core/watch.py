@@ -79,9 +79,9 @@ class TargetWatch:
         "_excused_until_s",
         "_load",
         "_probe_of",
-        "_silent_after_s",
         "_unheard",
         "config",
+        "silent_after_s",
         "status",
         "target",
     )
@@ -96,7 +96,7 @@ class TargetWatch:
         self.config = config
         self.status = Status.UNKNOWN  # Nothing is known before the first sample.
         self._detectors: dict[str, tuple[Detector, ...]] = {}
-        self._silent_after_s = dict(silent_after_s)
+        self.silent_after_s = dict(silent_after_s)
         self._due_s = dict.fromkeys(silent_after_s, math.inf)
         self._unheard = dict.fromkeys(silent_after_s)
         self._probe_of: dict[str, str] = {}
@@ -116,7 +116,7 @@ class TargetWatch:
             detail: what a person should know of them.
             now_s: when they were taken.
         """
-        self._due_s[probe] = now_s + self._silent_after_s.get(probe, self.config.silent_s)
+        self._due_s[probe] = now_s + self.silent_after_s.get(probe, self.config.silent_s)
         self._unheard.pop(probe, None)
         self._detail = detail
         # First, so that whoever decides knows that it is busy before it learns that it is late.
@@ -171,7 +171,7 @@ class TargetWatch:
 
     def expect_from(self, now_s: float) -> None:
         """Start the clock of every probe: from here on silence counts."""
-        for probe, after_s in self._silent_after_s.items():
+        for probe, after_s in self.silent_after_s.items():
             self._due_s[probe] = now_s + after_s
 
     def on_action_started(self, until_s: float, now_s: float) -> list[Message]:
@@ -231,7 +231,7 @@ class TargetWatch:
 
     def _with_probes(self, silent_after_s: Mapping[str, float], now_s: float) -> list[Message]:
         events: list[Message] = []
-        for probe in sorted(self._silent_after_s.keys() - silent_after_s.keys()):
+        for probe in sorted(self.silent_after_s.keys() - silent_after_s.keys()):
             del self._due_s[probe]
             self._unheard.pop(probe, None)
             for metric in [name for name, by in self._probe_of.items() if by == probe]:
@@ -241,7 +241,7 @@ class TargetWatch:
                     events.append(cleared)
         for probe, after_s in silent_after_s.items():
             self._due_s.setdefault(probe, now_s + after_s)
-        self._silent_after_s = dict(silent_after_s)
+        self.silent_after_s = dict(silent_after_s)
         return events
 
     def _reload(self, signs: LoadSigns | None) -> None:

@@ -19,6 +19,7 @@ _FIXED: Mapping[Path, str] = {
     ("runtime", "keep_circuits"): "it is decided when mendel starts",
     ("runtime", "seed"): "what was drawn with the old one is drawn",
     ("store",): "the store is open",
+    ("web",): "the page is being served",
     ("supervisor",): "the agents are supervised already",
 }
 

@@ -24,6 +24,7 @@ MD126  an agent that cannot be loaded, or settings of one that is not there
 MD130  a secret that cannot be read
 MD140  an override of the wrong form; MD141 one that leads nowhere
 MD150  the file cannot be read
+MD160  cannot change while mendel runs
 ====== ==========================================================================================
 """
 
@@ -66,12 +67,15 @@ class RuntimeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         log_level: least important lines that are logged.
         keep_circuits: whether open circuits of guarded calls stay open over a restart.
         seed: of everything random (jitter); the same seed, the same choices.
+        reload: when the file is read again: when it has changed (``watch``), on SIGHUP
+            (``signal``), or never by itself (``off``); `mendel reload` always does.
     """
 
     state: Annotated[str, Meta(min_length=1)] = ".mendel"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     keep_circuits: bool = False
     seed: Annotated[int, Meta(ge=0)] = 0
+    reload: Literal["watch", "signal", "off"] = "signal"
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,6 +117,38 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return Layers(defaults=self.defaults, levels=self.levels, kinds=self.kinds)
 
 
+class Overrides(Struct, frozen=True):
+    """What is laid over the text of a file, each time that it is read.
+
+    Attributes:
+        environ: where overrides and secrets are looked up.
+        settings: options as ``key=value``, in order.
+        mode: short for the setting ``policy.mode``, or None.
+    """
+
+    environ: Mapping[str, str]
+    settings: tuple[str, ...] = ()
+    mode: str | None = None
+
+    def lay_over(self, document: Document) -> list[Problem]:
+        """Override values of a document; what cannot be is told."""
+        problems: list[Problem] = []
+        overrides = environment_overrides(self.environ)
+        for setting in self.settings:
+            try:
+                overrides.append(option_override(setting))
+            except ConfigError as error:
+                problems += error.problems
+        if self.mode is not None:
+            overrides.append((("policy", "mode"), self.mode, f"--mode {self.mode}"))
+        for keys, text, source in overrides:
+            try:
+                document.override(keys, text, source)
+            except ConfigError as error:
+                problems += error.problems
+        return problems
+
+
 class Loaded(Struct, frozen=True):
     """A configuration that was read, and where from.
 
@@ -120,11 +156,13 @@ class Loaded(Struct, frozen=True):
         config: what it says.
         path: the file, absolute.
         document: the text behind it, for messages about single values.
+        overrides: what was laid over the text.
     """
 
     config: Config
     path: Path
     document: Document
+    overrides: Overrides
 
     @property
     def base(self) -> Path:
@@ -135,6 +173,16 @@ class Loaded(Struct, frozen=True):
     def state(self) -> Path:
         """The state folder."""
         return self.base / self.config.runtime.state
+
+    def again(self, text: str | None = None, name: str = "") -> Loaded:
+        """Read the file again with the same overrides, or another text in its place.
+
+        Raises:
+            ConfigError: with every problem that was found, in the order of the file.
+        """
+        if text is None:
+            return _read(_text_of(self.path), self.document.name, self.path, self.overrides)
+        return _read(text, name, self.path, self.overrides)
 
     def agent_settings(self, name: str, kind: type[T]) -> T:
         """Settings of one agent, as its own type.
@@ -172,42 +220,27 @@ def load(
     Raises:
         ConfigError: with every problem that was found, in the order of the file.
     """
-    environ = os.environ if environ is None else environ
-    file = Path(path)
-    name = os.fspath(path)
-    text = text_of(
+    overrides = Overrides(os.environ if environ is None else environ, tuple(settings), mode)
+    return _read(_text_of(path), os.fspath(path), Path(path).absolute(), overrides)
+
+
+def _text_of(path: str | os.PathLike[str]) -> str:
+    return text_of(
         path, noun="configuration", usual_name="mendel.toml", start="[[components]] and name = ..."
     )
+
+
+def _read(text: str, name: str, path: Path, overrides: Overrides) -> Loaded:
     document = Document(text, name)
-    problems = _override(document, environ, settings, mode)
+    problems = overrides.lay_over(document)
     config, found = read(
         Config,
         document,
         formats=FORMATS,
-        checks={Secret: secret_check(environ, file.absolute().parent)},
+        checks={Secret: secret_check(overrides.environ, path.parent)},
     )
     problems += found
     problems += find_contradictions(document)
     if config is None or problems:
         refuse_all(name, problems)
-    return Loaded(config, file.absolute(), document)
-
-
-def _override(
-    document: Document, environ: Mapping[str, str], settings: Iterable[str], mode: str | None
-) -> list[Problem]:
-    problems: list[Problem] = []
-    overrides = environment_overrides(environ)
-    for setting in settings:
-        try:
-            overrides.append(option_override(setting))
-        except ConfigError as error:
-            problems += error.problems
-    if mode is not None:
-        overrides.append((("policy", "mode"), mode, f"--mode {mode}"))
-    for keys, text, source in overrides:
-        try:
-            document.override(keys, text, source)
-        except ConfigError as error:
-            problems += error.problems
-    return problems
+    return Loaded(config, path, document, overrides)

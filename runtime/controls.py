@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,6 +16,7 @@ from ..bus.envelope import Envelope
 from ..bus.messages import (
     ApprovalGiven,
     ApprovalRequested,
+    ConfigChanged,
     HealthChanged,
     Heartbeat,
     Message,
@@ -35,6 +36,7 @@ from ..documents.kinds import did_you_mean
 from ..errors import ConfigError
 from .details import audit_view, incident_detail, signals_of
 from .leases import Lease, LeaseOutcome, Leases
+from .reload import Reloader
 from .store import Archive
 from .system import System
 from .views import (
@@ -46,9 +48,11 @@ from .views import (
     EventView,
     IncidentDetail,
     IncidentView,
+    ReloadView,
     SignalsView,
     SystemView,
     incident_view,
+    problem_view,
 )
 from .words import in_words
 
@@ -66,6 +70,7 @@ class SystemControls:
         config: path of its configuration file.
         store: path of its database.
         version: of mendel.
+        reloader: puts other configurations into force.
         on_stop: called when somebody asks to stop.
     """
 
@@ -76,12 +81,14 @@ class SystemControls:
         config: Path,
         store: Path,
         version: str,
+        reloader: Reloader,
         on_stop: Callable[[], None],
     ) -> None:
         self._system = system
         self._config = config
         self._store = store
         self._version = version
+        self._reloader = reloader
         self._on_stop = on_stop
         self._loop = asyncio.get_running_loop()
         self._events: deque[Envelope] = deque(maxlen=_EVENTS_KEPT)
@@ -243,6 +250,16 @@ class SystemControls:
         """Tell how a call went that was let pass."""
         self._leases.release(lease, outcome, duration_s)
 
+    async def reload(self, *, who: str, reason: str) -> ReloadView:
+        """Put into force what the configuration file says now."""
+        return await _outcome(self._reloader.reload(who=who, reason=reason))
+
+    async def rollback(self, *, version: int, who: str, reason: str) -> ReloadView:
+        """Put an earlier version of the configuration into force; the file stays as it is."""
+        async with Archive(self._store) as archive:
+            change = self._reloader.roll_back(version, archive, who=who, reason=reason)
+            return await _outcome(change)
+
     async def stop(self, *, who: str) -> None:
         """Begin to stop; returns before it is done."""
         self._on_stop()
@@ -346,6 +363,17 @@ class SystemControls:
         if target != "*" and target not in known:
             help_ = did_you_mean(target, known, "components")
             raise ConfigError(f"there is no component {target!r}; {help_}")
+
+
+async def _outcome(change: Awaitable[ConfigChanged]) -> ReloadView:
+    try:
+        changed = await change
+    except ConfigError as error:
+        problems = tuple(problem_view(each) for each in error.problems)
+        return ReloadView(taken=False, reason=str(error), problems=problems)
+    return ReloadView(
+        taken=True, source=changed.source, changes=changed.changes, took_s=changed.took_s
+    )
 
 
 def _is_event(message: Message, pattern: str) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..agents.ports import World
 from ..agents.registry import LoadedAgents
@@ -33,6 +33,7 @@ from .control import ControlServer, clear_socket
 from .controls import SystemControls
 from .pauses import announced, earlier_actions, left_over
 from .plugins import load_plugins
+from .reload import Reloader
 from .store import Archive, Store
 from .store.entries import OBSERVED, config_sha256
 from .system import System
@@ -50,6 +51,13 @@ CIRCUITS = "circuits.json"
 _AUDIT_ROWS = 10_000
 # More actions than any sensible limit lets pass in its period.
 _ACTION_ROWS = 10_000
+
+
+class Launched(NamedTuple):
+    """What runs."""
+
+    system: System
+    reloader: Reloader
 
 
 @asynccontextmanager
@@ -78,6 +86,18 @@ async def launch(
         ``async with mendel.launch("mendel.toml") as system: print(system.health())``
     """
     loaded = config if isinstance(config, Loaded) else load(config)
+    async with _launched(loaded, record=record, on_stop=on_stop, web=web) as launched:
+        yield launched.system
+
+
+@asynccontextmanager
+async def _launched(
+    loaded: Loaded,
+    *,
+    record: str | os.PathLike[str] | None,
+    on_stop: Callable[[], None],
+    web: bool | None,
+) -> AsyncIterator[Launched]:
     state = _state_folder(loaded.state)
     plugins = load_plugins(loaded)
     voice = _Voice()
@@ -100,13 +120,15 @@ async def launch(
         _keep_audit(system, store)
         if loaded.config.runtime.keep_circuits:
             await stack.enter_async_context(kept(system, state / CIRCUITS))
-        controls = _controls(system, loaded, on_stop)
+        reloader = Reloader(system, loaded, store, on_stop=on_stop)
+        await stack.enter_async_context(reloader)
+        controls = _controls(system, loaded, reloader, on_stop)
         voice.speak_to(system)
         system.tell_problems()
         await stack.enter_async_context(ControlServer(state / SOCKET, controls))
         if web or (web is None and loaded.config.web is not None):
             await stack.enter_async_context(_page(system, controls, loaded))
-        yield system
+        yield Launched(system, reloader)
 
 
 async def _assemble(loaded: Loaded, store: Store, plugins: LoadedAgents) -> System:
@@ -126,12 +148,15 @@ async def _assemble(loaded: Loaded, store: Store, plugins: LoadedAgents) -> Syst
     )
 
 
-def _controls(system: System, loaded: Loaded, on_stop: Callable[[], None]) -> SystemControls:
+def _controls(
+    system: System, loaded: Loaded, reloader: Reloader, on_stop: Callable[[], None]
+) -> SystemControls:
     return SystemControls(
         system,
         config=loaded.path,
         store=loaded.state / DATABASE,
         version=version("mendel"),
+        reloader=reloader,
         on_stop=on_stop,
     )
 
@@ -166,7 +191,8 @@ async def run(
 ) -> None:
     """Heal until SIGTERM, SIGINT or a ``stop`` over the control socket.
 
-    The first signal stops in order, within two seconds; a second one at once.
+    The first signal stops in order, within two seconds; a second one at once. SIGHUP reads the
+    configuration again.
 
     Args:
         loaded: the configuration.
@@ -190,11 +216,12 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
     try:
-        async with launch(loaded, record=record, on_stop=stop.set, web=web) as system:
-            on_started(system)
-            await first(system.wait(), stop.wait())
+        async with _launched(loaded, record=record, on_stop=stop.set, web=web) as launched:
+            loop.add_signal_handler(signal.SIGHUP, launched.reloader.hang_up)
+            on_started(launched.system)
+            await first(launched.system.wait(), stop.wait())
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)
 
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard
 
 import msgspec
@@ -103,6 +103,21 @@ class Revision(Struct, frozen=True):
         return tuple(found[:_CHANGES_SHOWN]) + ((f"and {more} more",) if more > 0 else ())
 
 
+class Aside(Protocol):
+    """Carries out a function somewhere: `asyncio.to_thread`, or here and now."""
+
+    def __call__(
+        self, function: Callable[..., Revision], /, *arguments: Any
+    ) -> Awaitable[Revision]:
+        """What the function returns, when it is done."""
+        ...
+
+
+async def inline(function: Callable[..., Revision], /, *arguments: Any) -> Revision:
+    """Here and now, for virtual time, where there are no threads."""
+    return function(*arguments)
+
+
 def prepare(
     old: Config, new: Config, world: World, plugins: Iterable[LoadedAgent], own: Iterable[Any]
 ) -> Revision:
@@ -164,6 +179,7 @@ def put_into_force(
         world.change(revision.equipment)
     policy.reconfigure(revision.new.policy, plan.modes)
     policy.pauses = _pauses(revision, policy.pauses, now_s)
+    parts.casebook.experience.config = revision.new.ranking
     is_same = revision.equipment is None
     parts.casebook.reconfigure(plan.cares, None if is_same else plan.topology)
     for name in [name for name in parts.charts if name not in plan.watches]:
@@ -173,9 +189,11 @@ def put_into_force(
         if chart is None:
             parts.charts[name] = plan.chart(name)
             parts.charts[name].watch.expect_from(now_s)
-        elif chart.watch.config != watch or not is_same:
+        elif chart.watch.silent_after_s != plan.silences[name]:
             for event in chart.reconfigure(watch, plan.silences[name], now_s):
                 publish(event)
+        elif chart.watch.config is not watch:
+            chart.revise(watch)
     for problem in parts.board.configure(revision.guards):
         _log.warning("%s", problem)
 

@@ -39,7 +39,7 @@ from ..core.restarts import ChildSpec
 from ..errors import BusClosed, ConfigError, PluginError
 from .config import Config
 from .factory import Parts, build
-from .revision import ask_agents, in_force, prepare, put_into_force, settle
+from .revision import Aside, ask_agents, in_force, inline, prepare, put_into_force, settle
 from .specs import ComponentSpec
 from .supervision import ChildStatus, Crashed, Event, Started
 from .supervisor import Supervisor
@@ -190,6 +190,7 @@ class System:
         who: str = "",
         reason: str = "",
         source: str = "",
+        aside: Aside = inline,
     ) -> ConfigChanged:
         """Heal by another configuration from now on; see `mendel.runtime.revision`.
 
@@ -199,6 +200,8 @@ class System:
             who: the person or program that asks for it.
             reason: why.
             source: where the configuration was read.
+            aside: works out what the configuration comes to; ``asyncio.to_thread`` keeps that from
+                holding up the loop, for which a large estate is work of a second.
 
         Returns:
             What was published about it.
@@ -211,7 +214,7 @@ class System:
             wanted = self._plugins if plugins is None else tuple(plugins)
             come, go = self._turnover(wanted)
             stay = [each for each in wanted if each not in come]
-            revision = prepare(self.config, config, self.world, stay, OWN_AGENTS)
+            revision = await aside(prepare, self.config, config, self.world, stay, OWN_AGENTS)
             await ask_agents(self.bus, revision.agents)
             began_s, former = loop.time(), {each.name for each in self.config.components}
             put_into_force(revision, self.parts, self.world, self._publish, began_s)

@@ -15,6 +15,7 @@ from .views import (
     EventView,
     IncidentDetail,
     IncidentView,
+    ReloadView,
     SystemView,
 )
 
@@ -75,6 +76,14 @@ class Controls(Protocol):
 
     async def annotate(self, *, target: str, version: str, age_s: float, who: str) -> None:
         """A component was deployed ``age_s`` ago."""
+        ...
+
+    async def reload(self, *, who: str, reason: str) -> ReloadView:
+        """Put into force what the configuration file says now."""
+        ...
+
+    async def rollback(self, *, version: int, who: str, reason: str) -> ReloadView:
+        """Put an earlier version of the configuration into force; the file stays as it is."""
         ...
 
     async def stop(self, *, who: str) -> None:
@@ -162,6 +171,15 @@ class _Annotate(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     age_s: Annotated[float, Meta(ge=0)] = 0.0
 
 
+class _Reload(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    reason: str = ""
+
+
+class _Rollback(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    version: Annotated[int, Meta(ge=1)]
+    reason: str = ""
+
+
 class _Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pattern: str = ">"
     limit: _Limit = 20
@@ -182,7 +200,11 @@ VERBS: dict[str, type[Struct]] = {
     "approve": _Approve,
     "heartbeat": _Heartbeat,
     "annotate": _Annotate,
+    "reload": _Reload,
+    "rollback": _Rollback,
     "stop": _Nothing,
     "events": _Events,
 }
-SIGNED = frozenset({"pause", "resume", "approve", "annotate", "stop"})  # Who asked goes on record.
+SIGNED = frozenset(
+    {"pause", "resume", "approve", "annotate", "stop", "reload", "rollback"}
+)  # Who asked goes on record.

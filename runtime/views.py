@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 if TYPE_CHECKING:
+    from ..errors import Problem
     from .store.archive import IncidentSummary
 
 
@@ -276,6 +277,44 @@ def incident_view(summary: IncidentSummary) -> IncidentView:
         opened_utc=summary.opened_utc,
         changed_utc=summary.changed_utc,
     )
+
+
+class ProblemView(Struct, frozen=True):
+    """A problem as data; see `mendel.errors.Problem`."""
+
+    code: str
+    message: str
+    place: str
+    source: str
+    line: int
+    excerpt: str
+    suggestion: str
+
+
+class ReloadView(Struct, frozen=True, kw_only=True):
+    """What became of a wish for another configuration.
+
+    Attributes:
+        taken: whether it is in force.
+        source: where it was read.
+        changes: what is different, in words; empty when nothing is.
+        took_s: how long it took to put into force, once it was read and found good.
+        reason: why it was not taken, or empty.
+        problems: everything that is wrong with it.
+    """
+
+    taken: bool
+    source: str = ""
+    changes: tuple[str, ...] = ()
+    took_s: float = 0.0
+    reason: str = ""
+    problems: tuple[ProblemView, ...] = ()
+
+
+def problem_view(problem: Problem) -> ProblemView:
+    """A problem as data."""
+    fields = {name: getattr(problem, name) for name in ProblemView.__struct_fields__}
+    return ProblemView(**fields)
 
 
 class EventView(Struct, frozen=True, kw_only=True):

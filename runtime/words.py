@@ -12,6 +12,8 @@ from ..bus.messages import (
     ApprovalGiven,
     ApprovalRequested,
     CircuitChanged,
+    ConfigChanged,
+    ConfigRefused,
     FaultInjected,
     FaultLifted,
     HealthChanged,
@@ -116,6 +118,11 @@ def _of_people(message: Message) -> str:
         case FaultLifted():
             took = format_duration(message.lifted_s - message.injected_s)
             return f"no longer broken on purpose, {message.kind.replace('_', ' ')} for {took}"
+        case ConfigChanged():
+            by = f" by {message.who}" if message.who else ""
+            return f"configuration changed{by}: {'; '.join(message.changes) or 'nothing in it'}"
+        case ConfigRefused():
+            return f"{message.source} is not taken: {'; '.join(message.problems)}"
     return ""
 
 

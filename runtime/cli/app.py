@@ -26,7 +26,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from ...errors import ConfigError, MendelError
-from . import check, history, live, record, web
+from . import check, config, history, live, record, web
 from .demo import demo
 from .drill import drill
 from .output import PLAIN, Form, Out
@@ -59,6 +59,8 @@ app.command(live.deployed)
 app.command(live.resume)
 app.command(live.approve)
 app.command(live.stop)
+app.command(config.reload)
+app.command(config.config)
 app.command(live.agents)
 app.command(history.incidents)
 app.command(record.record)

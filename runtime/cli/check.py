@@ -9,7 +9,8 @@ from cyclopts import Parameter
 from msgspec import Struct
 
 from ...core.policy import Mode
-from ...errors import ConfigError, Problem
+from ...errors import ConfigError
+from ..views import ProblemView, problem_view
 from .output import Out, Printer
 from .place import CONFIG_NAME, Place
 
@@ -38,18 +39,6 @@ class CheckedView(Struct, frozen=True, kw_only=True):
     problems: tuple[ProblemView, ...] = ()
 
 
-class ProblemView(Struct, frozen=True):
-    """A problem as data; see `mendel.errors.Problem`."""
-
-    code: str
-    message: str
-    place: str
-    source: str
-    line: int
-    excerpt: str
-    suggestion: str
-
-
 def check(
     config: Path = Path(CONFIG_NAME),
     /,
@@ -74,7 +63,7 @@ def check(
     except ConfigError as error:
         if out.is_text:
             raise
-        problems = tuple(_problem(each) for each in error.problems)
+        problems = tuple(problem_view(each) for each in error.problems)
         out.show(CheckedView(file=str(config), ok=False, problems=problems))
         return error.exit_code
     if out.is_text:
@@ -109,11 +98,6 @@ def _tell(loaded: Loaded, config: Path, *, show: bool, out: Out) -> None:
     summary = f"{config} is fine: {', '.join(words)}; mode {loaded.config.policy.mode}"
     # Beside a configuration that is written out, for others to read, this is a remark.
     (out.note if show else out.line)(summary)
-
-
-def _problem(problem: Problem) -> ProblemView:
-    fields = {name: getattr(problem, name) for name in ProblemView.__struct_fields__}
-    return ProblemView(**fields)
 
 
 def doctor(

@@ -30,7 +30,8 @@ class UnknownIncident(MendelError):
     """There is no incident of this name."""
 
 
-def _ask(place: Place, question: Callable[[Archive], Awaitable[T]]) -> T:
+def ask_archive(place: Place, question: Callable[[Archive], Awaitable[T]]) -> T:
+    """Ask the store of a runtime."""
     import asyncio  # As heavy as all else here together, and --help does without.
 
     from ..store import Archive
@@ -62,7 +63,7 @@ def list_incidents(
     async def question(archive: Archive) -> Sequence[IncidentSummary]:
         return await archive.incidents(limit=last, target=component, only_open=open)
 
-    views = [incident_view(summary) for summary in _ask(state, question)]
+    views = [incident_view(summary) for summary in ask_archive(state, question)]
     if not out.is_text:
         out.show(views)
         return
@@ -176,7 +177,7 @@ def verify_trail(*, state: Place = None, out: Printer) -> int:
 
     Returns 1 when its chain is broken.
     """
-    verified = _ask(state, lambda archive: archive.verify())
+    verified = ask_archive(state, lambda archive: archive.verify())
     if not out.is_text:
         out.show(verified)
     elif verified.broken_seq is None:
@@ -196,7 +197,7 @@ def _history(place: Place, incident: str) -> IncidentHistory:
             return history
         return [each.record.incident for each in await archive.incidents(limit=1000)]
 
-    answer = _ask(place, question)
+    answer = ask_archive(place, question)
     if isinstance(answer, list):
         from ...documents.kinds import did_you_mean
 

@@ -65,10 +65,13 @@ def run(
 
 
 def _begin(system: System, loaded: Loaded, out: Out) -> None:
+    from ...bus.messages import ConfigChanged
     from ..words import in_words
 
     def tell(batch: list[Envelope]) -> None:
         for envelope in batch:
+            if isinstance(envelope.message, ConfigChanged):
+                logging.getLogger().setLevel(system.config.runtime.log_level.upper())
             words = in_words(envelope.message)
             if words:
                 out.note(f"{time.strftime('%H:%M:%S')}  {words}")

@@ -95,13 +95,25 @@ class AgentEvent(Struct, frozen=True, kw_only=True):
 
 
 class ConfigVersion(Struct, frozen=True, kw_only=True):
-    """A configuration that was in force from ``utc`` on (wall time in seconds)."""
+    """A configuration that was in force from ``utc`` on (wall time in seconds).
+
+    Attributes:
+        version: grows with each.
+        utc: when it came into force.
+        sha256: of its text.
+        source: where it was read.
+        text: as it stood there, without secrets.
+        who: the person or program that brought it; empty for those before this was kept.
+        why: the reason, or empty.
+    """
 
     version: int
     utc: float
     sha256: str
     source: str
     text: str
+    who: str = ""
+    why: str = ""
 
 
 class Archive:
@@ -227,10 +239,15 @@ class Archive:
     async def configs(self, *, limit: int = 50) -> Sequence[ConfigVersion]:
         """Configurations that were in force, the last ones first."""
         rows = await self._rows(
-            "SELECT version, utc, sha256, source, text FROM configs ORDER BY version DESC LIMIT ?",
+            f"{_CONFIGS} ORDER BY version DESC LIMIT ?",
             limit,
         )
         return [_named(ConfigVersion, row) for row in rows]
+
+    async def config(self, version: int) -> ConfigVersion | None:
+        """One configuration that was in force, or None when it is not known."""
+        rows = await self._rows(f"{_CONFIGS} WHERE version = ?", version)
+        return _named(ConfigVersion, rows[0]) if rows else None
 
     async def audit(self, *, limit: int = 50) -> Sequence[AuditRow]:
         """The audit trail, the last rows first."""
@@ -275,6 +292,7 @@ class Archive:
             await connection.close()
 
 
+_CONFIGS = "SELECT version, utc, sha256, source, text, who, why FROM configs"
 _ACTIONS = (
     "SELECT intents.record, intents.utc, outcomes.record, outcomes.utc"
     " FROM intents LEFT JOIN outcomes ON outcomes.intent = intents.intent"

@@ -8,6 +8,7 @@ they have no size, and text that is not Unicode (a process may print anything) i
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +19,7 @@ from ...bus.messages import (
     AgentStopped,
     ApprovalGiven,
     ApprovalRequested,
+    ConfigRefused,
     FaultInjected,
     FaultLifted,
     IncidentEscalated,
@@ -98,47 +100,34 @@ def intent_row(record: IntentRecord, utc: float) -> Row:
     return schema.INTENT, (*names, utc, _json(record))
 
 
+# Messages that are lines of the audit trail: the kind of line, the field that tells who did it
+# (mendel itself where there is none), and the field that tells to what.
+_FACTS: Mapping[type[Message], tuple[str, str, str]] = {
+    PauseTarget: ("target_paused", "who", "target"),
+    ResumeTarget: ("target_resumed", "who", "target"),
+    ApprovalRequested: ("approval_requested", "", "target"),
+    ApprovalGiven: ("approval_given", "who", "approval"),
+    IncidentEscalated: ("incident_escalated", "", "target"),
+    FaultInjected: ("fault_injected", "who", "target"),
+    FaultLifted: ("fault_lifted", "who", "target"),
+    Reconfigured: ("agent_reconfigured", "", "agent"),
+    ConfigRefused: ("config_refused", "who", "source"),
+}
 # What `of_message` makes an entry of.
-OBSERVED: tuple[type[Message], ...] = (
-    AgentStarted,
-    AgentCrashed,
-    AgentStopped,
-    PauseTarget,
-    ResumeTarget,
-    ApprovalRequested,
-    ApprovalGiven,
-    IncidentEscalated,
-    FaultInjected,
-    FaultLifted,
-    Reconfigured,
-)
+OBSERVED: tuple[type[Message], ...] = (AgentStarted, AgentCrashed, AgentStopped, *_FACTS)
 
 
 def of_message(message: Message, utc: float) -> Entry | None:
     """What a message writes: the life of agents, and what people did; nothing for all others."""
-    match message:
-        case AgentStarted() | AgentCrashed() | AgentStopped():
-            text = _json(message)
-            row = (utc, _text(message.agent), message.topic.rpartition(".")[2], text)
-            return _entry(text, (schema.AGENT_EVENT, row))
-        case PauseTarget():
-            return of_fact("target_paused", message.who, message.target, message, utc)
-        case ResumeTarget():
-            return of_fact("target_resumed", message.who, message.target, message, utc)
-        case ApprovalRequested():
-            return of_fact("approval_requested", MENDEL, message.target, message, utc)
-        case ApprovalGiven():
-            return of_fact("approval_given", message.who, message.approval, message, utc)
-        case IncidentEscalated():
-            return of_fact("incident_escalated", MENDEL, message.target, message, utc)
-        case FaultInjected():
-            return of_fact("fault_injected", message.who, message.target, message, utc)
-        case FaultLifted():
-            return of_fact("fault_lifted", message.who, message.target, message, utc)
-        case Reconfigured():
-            return of_fact("agent_reconfigured", MENDEL, message.agent, message, utc)
-        case _:
-            return None
+    if isinstance(message, AgentStarted | AgentCrashed | AgentStopped):
+        text = _json(message)
+        row = (utc, _text(message.agent), message.topic.rpartition(".")[2], text)
+        return _entry(text, (schema.AGENT_EVENT, row))
+    if type(message) not in _FACTS:
+        return None
+    kind, who, target = _FACTS[type(message)]
+    doer = getattr(message, who) if who else MENDEL
+    return of_fact(kind, doer, getattr(message, target), message, utc)
 
 
 def of_fact(kind: str, who: str, target: str, detail: object, utc: float) -> Entry:
@@ -152,11 +141,13 @@ def config_sha256(text: str) -> str:
     return hashlib.sha256(_text(text).encode()).hexdigest()
 
 
-def of_config(text: str, source: str, who: str, utc: float) -> Entry:
+def of_config(text: str, source: str, who: str, why: str, utc: float) -> Entry:
     """A version of the configuration that is now in force."""
     text, sha256 = _text(text), config_sha256(text)
-    fact = AuditFact(utc, "config_taken", _text(who), _text(source), _json({"sha256": sha256}))
-    return _entry(text, (schema.CONFIG, (utc, sha256, _text(source), text)), audit=fact)
+    detail = _json({"sha256": sha256} | ({"why": why} if why else {}))
+    fact = AuditFact(utc, "config_taken", _text(who), _text(source), detail)
+    row = (utc, sha256, _text(source), text, _text(who), _text(why))
+    return _entry(text, (schema.CONFIG, row), audit=fact)
 
 
 def _entry(text: str, *rows: Row, audit: AuditFact | None = None) -> Entry:

@@ -44,6 +44,10 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE experiences (id INTEGER PRIMARY KEY, incident TEXT, utc REAL, record TEXT)",
         "CREATE INDEX experiences_by_incident ON experiences (incident)",
     ),
+    (  # 4: who brought a configuration, and why.
+        "ALTER TABLE configs ADD COLUMN who TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE configs ADD COLUMN why TEXT NOT NULL DEFAULT ''",
+    ),
 )
 VERSION = len(STEPS)
 
@@ -82,7 +86,7 @@ INTENT = Insert("INSERT OR IGNORE INTO intents", 6)
 OUTCOME = Insert("INSERT OR REPLACE INTO outcomes", 4)
 EXPERIENCE = Insert("INSERT INTO experiences (incident, utc, record)", 3)
 AGENT_EVENT = Insert("INSERT INTO agent_events (utc, agent, kind, detail)", 4)
-CONFIG = Insert("INSERT INTO configs (utc, sha256, source, text)", 4)
+CONFIG = Insert("INSERT INTO configs (utc, sha256, source, text, who, why)", 6)
 AUDIT = Insert("INSERT INTO audit", 7)
 
 BEGIN_RUN = (

@@ -125,17 +125,20 @@ class Store:
         """
         self._note(entries.of_fact(kind, who, target, detail, self._clock()))
 
-    def note_config(self, text: str, *, source: str, who: str = entries.MENDEL) -> None:
+    def note_config(
+        self, text: str, *, source: str, who: str = entries.MENDEL, why: str = ""
+    ) -> None:
         """Keep the configuration that is now in force, if it is another than the newest one kept.
 
         Args:
             text: as it stands in its file, so without the secrets that it only refers to.
             source: where it came from.
             who: the person or program that brought it.
+            why: the reason, if one was given.
         """
         sha256 = entries.config_sha256(text)
         if sha256 != self._database.config_sha256:
-            self._note(entries.of_config(text, source, who, self._clock()))
+            self._note(entries.of_config(text, source, who, why, self._clock()))
             self._database.config_sha256 = sha256
 
     def unfinished_intents(self) -> Sequence[IntentRecord]:

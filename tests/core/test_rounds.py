@@ -367,3 +367,24 @@ class TestChart:
         chart.rows.add(3.0, {"ok": 1.0})
 
         assert chart.rows.columns() == ((1.0, 3.0), {"ok": (1.0, 1.0)})
+
+    def test_settings_that_wait_hold_from_the_next_sample_on(self) -> None:
+        chart = Chart(TargetWatch("cart", WatchConfig(), {"http": 30.0}))
+        rounds: Rounds[Probe] = Rounds({"cart": chart})
+        rounds.begin([Probe()], now_s=0.0)
+        chart.revise(WatchConfig(confirm_s=0.1))
+        assert chart.watch.config.confirm_s != 0.1
+
+        look(rounds, 0.0, ok=0.0)
+
+        assert chart.watch.config.confirm_s == 0.1
+        assert rounds.next_s == 0.1
+
+    def test_they_hold_from_the_next_calls_on_as_well(self) -> None:
+        chart = Chart(TargetWatch("cart", WatchConfig(), {}))
+        rounds: Rounds[Probe] = Rounds({"cart": chart})
+        chart.revise(WatchConfig(confirm_s=0.1))
+
+        rounds.on_calls("cart", None, 1.0)
+
+        assert chart.watch.config.confirm_s == 0.1

@@ -27,6 +27,7 @@ from mendel.runtime.views import (
     EventView,
     IncidentDetail,
     IncidentView,
+    ReloadView,
     SignalsView,
     SystemView,
 )
@@ -109,6 +110,12 @@ class Estate:
 
     async def annotate(self, *, target: str, version: str, age_s: float, who: str) -> None:
         self.log.append(("annotate", target, version, age_s, who))
+
+    async def reload(self, *, who: str, reason: str) -> ReloadView:
+        return ReloadView(taken=True)
+
+    async def rollback(self, *, version: int, who: str, reason: str) -> ReloadView:
+        return ReloadView(taken=True)
 
     async def stop(self, *, who: str) -> None:
         self.changed.set()

@@ -11,6 +11,7 @@ from mendel.agents.agent import Agent, AgentConfig, on
 from mendel.agents.journal import MemoryJournal
 from mendel.agents.registry import LoadedAgent
 from mendel.bus.messages import (
+    AnomalyCleared,
     AnomalyDetected,
     ConfigChanged,
     Heartbeat,
@@ -139,6 +140,24 @@ class TestWhatChanges:
 
             await system.reconfigure(Config(), plugins=[])
             assert "picky" not in system.agents()
+
+    async def test_an_alarm_by_a_line_that_was_lifted_is_over_with_the_next_sample(self) -> None:
+        estate = Estate([Service("db")])
+        probe = HeartbeatProbe("db")
+        estate.probes.append(probe)
+        async with a_system(estate, watching(queue=Threshold(above=10, samples=1, of=1))) as system:
+            seen = Watcher(system)
+            await asyncio.sleep(5)
+            for _ in range(2):
+                probe.said = {"queue": 11.0}
+                await asyncio.sleep(1)
+            await system.reconfigure(watching(queue=Threshold(above=20, samples=1, of=1)))
+            for _ in range(5):
+                probe.said = {"queue": 11.0}
+                await asyncio.sleep(1)
+
+            assert [each.metric for each in seen.of(AnomalyCleared)] == ["queue"]
+            assert system.statuses()["db"] is Status.HEALTHY
 
 
 class TestWhatIsRefused:

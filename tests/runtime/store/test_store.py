@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -354,6 +355,23 @@ class TestConfigs:
         ]
         assert configs[0].sha256 == configs[2].sha256
         assert [each.kind for each in trail] == ["config_taken"] * 3
+
+    async def test_who_brought_it_and_why_is_kept_with_it(
+        self, open_store: OpenStore, path: Path
+    ) -> None:
+        async with open_store() as store:
+            store.note_config("a = 1\n", source="mendel.toml")
+            store.note_config("a = 2\n", source="mendel.toml", who="ada", why="more orders")
+
+        async with Archive(path) as archive:
+            found = await archive.configs()
+            assert [(each.version, each.who, each.why) for each in found] == [
+                (2, "ada", "more orders"),
+                (1, "mendel", ""),
+            ]
+            assert await archive.config(2) == found[0]
+            assert await archive.config(3) is None
+            assert json.loads((await archive.audit())[0].detail)["why"] == "more orders"
 
 
 class TestListeners:
