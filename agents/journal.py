@@ -11,16 +11,25 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
+from msgspec import structs
+
 from ..core.records import (
+    AdoptionRecord,
+    Breeding,
     ExperienceRecord,
+    GenomeRecord,
     IncidentRecord,
     IntentRecord,
     OutcomeRecord,
     Record,
+    SearchRecord,
 )
 from ..core.treatment import ISOLATE, RELEASE
 
 Kept = TypeVar("Kept")
+
+# Enough to go back to; the database keeps more of them, for people.
+GENOMES_KEPT = 100
 
 
 class MemoryJournal:
@@ -49,6 +58,7 @@ class MemoryJournal:
         self._unfinished: dict[str, IntentRecord] = {}
         self._isolations: dict[str, IntentRecord] = {}
         self._experiences: deque[ExperienceRecord] = deque(maxlen=capacity)
+        self._breeding = Breeding()
 
     @property
     def records(self) -> Sequence[Record]:
@@ -73,6 +83,8 @@ class MemoryJournal:
                     self._let_go(intent)
             case ExperienceRecord():
                 self._experiences.append(record)
+            case GenomeRecord() | SearchRecord() | AdoptionRecord():
+                self._breeding = _bred(self._breeding, record)
 
     async def commit(self, record: Record) -> None:
         """Keep a record; memory is the only medium there is."""
@@ -84,6 +96,7 @@ class MemoryJournal:
         *,
         isolations: Iterable[IntentRecord] = (),
         experiences: Iterable[ExperienceRecord] = (),
+        breeding: Breeding | None = None,
     ) -> None:
         """Take over what an earlier process left open, as older than all that is known here.
 
@@ -92,6 +105,13 @@ class MemoryJournal:
         for each in isolations:
             self._isolations.setdefault(each.target, each)
         self._experiences = deque((*experiences, *self._experiences), self._experiences.maxlen)
+        if breeding is not None:
+            known = self._breeding
+            self._breeding = Breeding(
+                genomes=(*breeding.genomes, *known.genomes)[-GENOMES_KEPT:],
+                search=known.search or breeding.search,
+                adoption=known.adoption or breeding.adoption,
+            )
         incidents, intents = self._open, self._unfinished
         self._open, self._unfinished = {}, {}
         for record in left:
@@ -121,6 +141,10 @@ class MemoryJournal:
         """What actions led to, oldest first; only so many of the newest."""
         return tuple(self._experiences)
 
+    def breeding(self) -> Breeding:
+        """Genomes, the newest search and the newest adoption."""
+        return self._breeding
+
     def _let_go(self, ended: IntentRecord) -> None:
         newest = self._isolations.get(ended.target)
         if ended.action == RELEASE and newest is not None and newest.intent == ended.intent:
@@ -131,3 +155,13 @@ class MemoryJournal:
         if len(table) > self._capacity:
             del table[next(iter(table))]
             self.forgotten += 1
+
+
+def _bred(known: Breeding, record: GenomeRecord | SearchRecord | AdoptionRecord) -> Breeding:
+    match record:
+        case GenomeRecord():
+            return structs.replace(known, genomes=(*known.genomes, record)[-GENOMES_KEPT:])
+        case SearchRecord():
+            return structs.replace(known, search=record)
+        case AdoptionRecord():
+            return structs.replace(known, adoption=record)

@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from ..core.records import ExperienceRecord, IncidentRecord, IntentRecord, Record
+from ..core.records import Breeding, ExperienceRecord, IncidentRecord, IntentRecord, Record
 from ..core.topology import Annotation, Component
 
 
@@ -173,4 +173,8 @@ class Journal(Protocol):
 
     def experiences(self) -> Sequence[ExperienceRecord]:
         """What actions led to, oldest first; only so many of the newest."""
+        ...
+
+    def breeding(self) -> Breeding:
+        """Genomes, the newest search and the newest adoption."""
         ...

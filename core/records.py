@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from .adoption import Standing
 from .playbook import Attempt
 from .topology import Kind
 
@@ -137,4 +138,89 @@ class ExperienceRecord(Struct, frozen=True, kw_only=True, tag="experience"):
     at_s: float
 
 
-Record = IncidentRecord | IntentRecord | OutcomeRecord | WindowRecord | ExperienceRecord
+class GenomeRecord(Struct, frozen=True, kw_only=True, tag="genome"):
+    """A genome that somebody or something proposed; its number is never used twice.
+
+    Attributes:
+        genome: its number, from 1 on.
+        parent: number of the one that was in force then; 0 for the configuration as it is written.
+        origin: ``bred``, or who brought it.
+        signature: of the space that it is from.
+        genes: by name.
+        support: fewest observations of anything that it changes.
+        gain: share of the harm that it saves on incidents that it was not chosen by.
+        gain_low: the least that is credible.
+    """
+
+    genome: int
+    parent: int
+    origin: str
+    signature: str
+    genes: dict[str, Any]
+    support: int = 0
+    gain: float = 0.0
+    gain_low: float = 0.0
+
+
+class SearchRecord(Struct, frozen=True, kw_only=True, tag="search"):
+    """How far a search has come; the newest one of a number counts.
+
+    Attributes:
+        search: its number, from 1 on.
+        generation: how many are done.
+        generations: how many there are to be.
+        evaluations: candidates judged.
+        hypervolume: of what was found.
+        is_over: whether there is nothing more to do.
+        state: all that it takes to go on (`mendel.genome.state.SearchState`).
+    """
+
+    search: int
+    generation: int
+    generations: int
+    evaluations: float
+    hypervolume: float
+    is_over: bool
+    state: dict[str, Any]
+
+
+class AdoptionRecord(Struct, frozen=True, kw_only=True, tag="adoption"):
+    """What became of a genome.
+
+    Attributes:
+        decision: as in `mendel.core.adoption.Told`.
+        genome: which.
+        reason: in words.
+        standing: what is in force from now on, and what is on trial.
+    """
+
+    decision: str
+    genome: int
+    reason: str
+    standing: Standing
+
+
+class Breeding(Struct, frozen=True, kw_only=True):
+    """What a journal knows of genomes.
+
+    Attributes:
+        genomes: the newest, oldest first.
+        search: the newest.
+        adoption: the newest.
+    """
+
+    genomes: tuple[GenomeRecord, ...] = ()
+    search: SearchRecord | None = None
+    adoption: AdoptionRecord | None = None
+
+
+Record = (
+    IncidentRecord
+    | IntentRecord
+    | OutcomeRecord
+    | WindowRecord
+    | ExperienceRecord
+    | GenomeRecord
+    | SearchRecord
+    | AdoptionRecord
+)

@@ -82,12 +82,14 @@ def breed(job: Job, task: Task, pace: Pace, tell: Callable[[Advanced], None]) ->
     if not state.is_polished:
         state = told(search.polish(state, rated))
     winner, validation = _winner(state, task, incumbent, rated, pace)
+    changed = [each.gene for each in task.space.describe(incumbent, winner)]
     hold_out = _exam(task.hold_out(np.stack((incumbent, winner))))
     pace.keep()
     return Bred(
         state=state,
         winner=task.space.write(winner),
         incumbent=task.space.write(incumbent),
+        support=task.support(changed),
         validation=validation,
         hold_out=hold_out,
         cpu_s=pace.cpu_s,
@@ -134,8 +136,37 @@ def _winner(
     means = examined.mean(axis=1)
     harmless = np.all(means <= means[0] + TOLERANCE * np.abs(means[0]), axis=1)
     place = int(np.argmin(np.where(harmless, means[:, HARM], np.inf)))
-    winner = incumbent if place == 0 else points[rows[place - 1]]
-    return winner, _exam(examined[[0, place]])
+    if place == 0:
+        return incumbent, _exam(examined[[0, 0]])
+    winner = _plainer(points[rows[place - 1]], task, incumbent, pace)
+    return winner, _exam(task.validate(np.stack((incumbent, winner))))
+
+
+def _plainer(winner: Matrix, task: Task, incumbent: Matrix, pace: Pace) -> Matrix:
+    """The winner without the changes that gain nothing: a person has to understand the rest.
+
+    Each change is taken back alone; those that are not missed are then taken back one after the
+    other, as long as nothing gets worse.
+    """
+    space = task.space
+    changed = {each.gene for each in space.describe(incumbent, winner)}
+    loci = [each for each in space.loci if each.name in changed]
+
+    def without(point: Matrix, columns: slice) -> Matrix:
+        back = point.copy()
+        back[columns] = incumbent[columns]
+        return space.canonical(back[np.newaxis])[0]
+
+    judge = _paced(task.trial, pace)
+    best = judge(winner[np.newaxis]).objectives[0]
+    alone = judge(np.array([without(winner, each.columns) for each in loci]))
+    missed = np.max(alone.objectives - best, axis=1)
+    for row in np.argsort(missed, kind="stable"):
+        plainer = without(winner, loci[row].columns)
+        scores = judge(plainer[np.newaxis])
+        if scores.is_feasible[0] and np.all(scores.objectives[0] <= best):
+            winner, best = plainer, scores.objectives[0]
+    return winner
 
 
 def _exam(examined: Any) -> Exam:

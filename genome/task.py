@@ -32,6 +32,7 @@ class Task(Struct, frozen=True):
         validate: objectives of points for each incident of a lot that training has not seen, shape
             (n, incidents, m).
         hold_out: the same for a lot that is used once, for the winner.
+        support: fewest observations that there are of any of some genes.
     """
 
     space: Space
@@ -39,6 +40,7 @@ class Task(Struct, frozen=True):
     known: Sequence[Matrix]
     validate: Callable[[Matrix], Any]
     hold_out: Callable[[Matrix], Any]
+    support: Callable[[Sequence[str]], int]
 
 
 class Job(Struct, frozen=True, kw_only=True, tag="job"):
@@ -104,6 +106,7 @@ class Bred(Struct, frozen=True, kw_only=True, tag="bred"):
         state: its end.
         winner: genes of the candidate to adopt; none when nothing is better than the incumbent.
         incumbent: genes of the incumbent.
+        support: fewest observations of anything that the winner changes.
         validation: of the winner, incidents that it was chosen by.
         hold_out: of the winner, incidents that nothing was chosen by.
         cpu_s: CPU time in all.
@@ -113,6 +116,7 @@ class Bred(Struct, frozen=True, kw_only=True, tag="bred"):
     state: SearchState
     winner: dict[str, Any]
     incumbent: dict[str, Any]
+    support: int
     validation: Exam
     hold_out: Exam
     cpu_s: float

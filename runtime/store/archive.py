@@ -12,10 +12,13 @@ import msgspec
 from msgspec import Struct
 
 from ...core.records import (
+    AdoptionRecord,
     ExperienceRecord,
+    GenomeRecord,
     IncidentRecord,
     IntentRecord,
     OutcomeRecord,
+    SearchRecord,
     WindowRecord,
 )
 from ...errors import StoreError
@@ -92,6 +95,21 @@ class AgentEvent(Struct, frozen=True, kw_only=True):
     agent: str
     kind: str
     detail: dict[str, Any]
+
+
+class Fate(Struct, frozen=True, kw_only=True):
+    """What was decided about a genome, and when (wall time in seconds)."""
+
+    record: AdoptionRecord
+    utc: float
+
+
+class KeptGenome(Struct, frozen=True, kw_only=True):
+    """A genome, when it was proposed (wall time in seconds), and what became of it."""
+
+    record: GenomeRecord
+    utc: float
+    fate: tuple[Fate, ...]
 
 
 class ConfigVersion(Struct, frozen=True, kw_only=True):
@@ -222,6 +240,38 @@ class Archive:
         """What actions led to, the last ones first."""
         rows = await self._rows("SELECT record FROM experiences ORDER BY id DESC LIMIT ?", limit)
         return [_read(text, ExperienceRecord) for (text,) in rows]
+
+    async def genomes(self, *, limit: int = 50) -> Sequence[KeptGenome]:
+        """Genomes, the newest first, each with all that was decided about it, oldest first."""
+        rows = await self._rows(
+            "SELECT genome, record, utc FROM genomes ORDER BY genome DESC LIMIT ?", limit
+        )
+        decided = await self._rows(
+            "SELECT genome, record, utc FROM adoptions WHERE genome >= ? ORDER BY id",
+            min((genome for genome, _, _ in rows), default=0),
+        )
+        return [
+            KeptGenome(
+                record=_read(text, GenomeRecord),
+                utc=utc,
+                fate=tuple(
+                    Fate(record=_read(told, AdoptionRecord), utc=then)
+                    for of, told, then in decided
+                    if of == genome
+                ),
+            )
+            for genome, text, utc in rows
+        ]
+
+    async def search(self) -> SearchRecord | None:
+        """The newest search."""
+        rows = await self._rows(schema.NEWEST_SEARCH)
+        return _read(rows[0][0], SearchRecord) if rows else None
+
+    async def adoption(self) -> AdoptionRecord | None:
+        """The newest decision about a genome."""
+        rows = await self._rows(schema.NEWEST_ADOPTION)
+        return _read(rows[0][0], AdoptionRecord) if rows else None
 
     async def agent_events(self, *, limit: int = 50, agent: str = "") -> Sequence[AgentEvent]:
         """Starts, crashes and ends of agents, the last ones first; of one unless it is empty."""

@@ -18,10 +18,18 @@ from typing import TypeVar
 
 import aiosqlite
 import msgspec
-from msgspec import structs
+from msgspec import Struct, structs
 
 from ...agents.journal import MemoryJournal
-from ...core.records import ExperienceRecord, IncidentRecord, IntentRecord
+from ...core.records import (
+    AdoptionRecord,
+    Breeding,
+    ExperienceRecord,
+    GenomeRecord,
+    IncidentRecord,
+    IntentRecord,
+    SearchRecord,
+)
 from ...errors import StoreError
 from . import entries as to_write
 from . import schema
@@ -39,7 +47,7 @@ _log = logging.getLogger("mendel.store")
 _RUNS_PER_FILE = 1_000
 
 Tables = dict[Insert, list[Row]]
-Left = TypeVar("Left", IncidentRecord, IntentRecord, ExperienceRecord)
+Left = TypeVar("Left", bound=Struct)
 
 
 class _NotWhole(sqlite3.DatabaseError):
@@ -164,6 +172,8 @@ class Database:
                 )
             if version >= schema.EXPERIENCES_SINCE and not self._knows_the_past:
                 self._mirror.restore((), experiences=await self._experiences(connection))
+            if version >= schema.BREEDING_SINCE and not self._knows_the_past:
+                self._mirror.restore((), breeding=await _breeding(connection))
         self._knows_the_past = True
 
     async def _experiences(self, connection: aiosqlite.Connection) -> list[ExperienceRecord]:
@@ -253,6 +263,17 @@ def _laid_out(entries: Iterable[Entry], head: Link) -> tuple[Tables, Link]:
             row = (head.seq, *entry.audit, head.hash)
             tables.setdefault(schema.AUDIT, []).append(row)
     return tables, head
+
+
+async def _breeding(connection: aiosqlite.Connection) -> Breeding:
+    genomes = _readable(await all_rows(connection, schema.GENOMES), GenomeRecord)
+    searches = _readable(await all_rows(connection, schema.NEWEST_SEARCH), SearchRecord)
+    adoptions = _readable(await all_rows(connection, schema.NEWEST_ADOPTION), AdoptionRecord)
+    return Breeding(
+        genomes=tuple(genomes)[::-1],
+        search=next(iter(searches), None),
+        adoption=next(iter(adoptions), None),
+    )
 
 
 def _readable(rows: Iterable[tuple[str]], kind: type[Left]) -> Iterable[Left]:

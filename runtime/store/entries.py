@@ -29,11 +29,14 @@ from ...bus.messages import (
     ResumeTarget,
 )
 from ...core.records import (
+    AdoptionRecord,
     ExperienceRecord,
+    GenomeRecord,
     IncidentRecord,
     IntentRecord,
     OutcomeRecord,
     Record,
+    SearchRecord,
     WindowRecord,
 )
 from . import schema
@@ -79,6 +82,14 @@ def of_record(record: Record, run: int, utc: float) -> Entry:
             return _entry(text, (schema.WINDOW, (_text(record.incident), utc, text)))
         case ExperienceRecord():
             return _entry(text, (schema.EXPERIENCE, (_text(record.incident), utc, text)))
+        case GenomeRecord():
+            return _entry(text, (schema.GENOME, (record.genome, utc, text)))
+        case SearchRecord():
+            return _entry(text, (schema.SEARCH, (record.search, utc, text)))
+        case AdoptionRecord():
+            fact = AuditFact(utc, f"genome_{record.decision}", MENDEL, str(record.genome), text)
+            row = (utc, record.genome, _text(record.decision), text)
+            return _entry(text, (schema.ADOPTION, row), audit=fact)
         case IntentRecord():
             fact = AuditFact(utc, "action_intended", MENDEL, _text(record.target), text)
             return _entry(text, intent_row(record, utc), audit=fact)

@@ -48,6 +48,12 @@ STEPS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE configs ADD COLUMN who TEXT NOT NULL DEFAULT ''",
         "ALTER TABLE configs ADD COLUMN why TEXT NOT NULL DEFAULT ''",
     ),
+    (  # 5: what is bred.
+        "CREATE TABLE genomes (genome INTEGER PRIMARY KEY, utc REAL, record TEXT)",
+        "CREATE TABLE searches (search INTEGER PRIMARY KEY, utc REAL, record TEXT)",
+        "CREATE TABLE adoptions (id INTEGER PRIMARY KEY, utc REAL, genome INTEGER, decision TEXT,"
+        " record TEXT)",
+    ),
 )
 VERSION = len(STEPS)
 
@@ -85,6 +91,9 @@ WINDOW = Insert("INSERT INTO windows (incident, utc, record)", 3)
 INTENT = Insert("INSERT OR IGNORE INTO intents", 6)
 OUTCOME = Insert("INSERT OR REPLACE INTO outcomes", 4)
 EXPERIENCE = Insert("INSERT INTO experiences (incident, utc, record)", 3)
+GENOME = Insert("INSERT OR REPLACE INTO genomes", 3)
+SEARCH = Insert("INSERT OR REPLACE INTO searches", 3)
+ADOPTION = Insert("INSERT INTO adoptions (utc, genome, decision, record)", 4)
 AGENT_EVENT = Insert("INSERT INTO agent_events (utc, agent, kind, detail)", 4)
 CONFIG = Insert("INSERT INTO configs (utc, sha256, source, text, who, why)", 6)
 AUDIT = Insert("INSERT INTO audit", 7)
@@ -98,6 +107,10 @@ AUDIT_HEAD = "SELECT audit_seq, audit_hash FROM runs ORDER BY audit_seq DESC LIM
 EXPERIENCES = "SELECT record, utc FROM experiences ORDER BY id DESC LIMIT 10000"
 # Older files know of none; they are read before they are brought up to date.
 EXPERIENCES_SINCE = 3
+BREEDING_SINCE = 5
+GENOMES = "SELECT record FROM genomes ORDER BY genome DESC LIMIT 100"
+NEWEST_SEARCH = "SELECT record FROM searches ORDER BY search DESC LIMIT 1"
+NEWEST_ADOPTION = "SELECT record FROM adoptions ORDER BY id DESC LIMIT 1"
 OPEN_INCIDENTS = "SELECT record FROM incidents WHERE outcome = '' ORDER BY rowid"
 ISOLATIONS = (
     "SELECT record FROM intents WHERE rowid IN (SELECT max(rowid) FROM intents"

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from ...agents.journal import MemoryJournal
 from ...bus.messages import Message
-from ...core.records import ExperienceRecord, IncidentRecord, IntentRecord, Record
+from ...core.records import Breeding, ExperienceRecord, IncidentRecord, IntentRecord, Record
 from ...errors import StoreError
 from . import entries, schema
 from .config import StoreConfig
@@ -156,6 +156,10 @@ class Store:
     def experiences(self) -> Sequence[ExperienceRecord]:
         """What actions led to, in this run and in those before, oldest first."""
         return self._mirror.experiences()
+
+    def breeding(self) -> Breeding:
+        """Genomes, the newest search and the newest adoption, of this run and of those before."""
+        return self._mirror.breeding()
 
     async def __aenter__(self) -> Store:
         try:

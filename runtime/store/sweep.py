@@ -52,6 +52,13 @@ _EVENTS = (
     WHERE version < (SELECT max(version) FROM configs)
     AND (utc < :oldest_utc OR version <= (SELECT max(version) FROM configs) - :events / 100)
     ORDER BY version LIMIT :rows)""",
+    """DELETE FROM genomes WHERE genome IN (SELECT genome FROM genomes
+    WHERE genome <= (SELECT max(genome) FROM genomes) - :events / 100 ORDER BY genome
+    LIMIT :rows)""",
+    # One search is as large as a thousand lines; none but the newest is ever gone on with.
+    """DELETE FROM searches WHERE search <= (SELECT max(search) FROM searches) - 10""",
+    """DELETE FROM adoptions WHERE id IN (SELECT id FROM adoptions
+    WHERE id <= (SELECT max(id) FROM adoptions) - :events / 100 ORDER BY id LIMIT :rows)""",
     # The newest link of the audit trail stands in a run, so its run stays.
     """DELETE FROM runs WHERE run IN (SELECT run FROM runs
     WHERE audit_seq < (SELECT max(audit_seq) FROM runs) AND started_utc < :oldest_utc

@@ -8,12 +8,17 @@ from pathlib import Path
 import pytest
 from mendel.agents.journal import MemoryJournal
 from mendel.agents.ports import Journal
+from mendel.core.adoption import Stage, Standing
 from mendel.core.records import (
+    AdoptionRecord,
     Ailment,
+    Breeding,
     ExperienceRecord,
+    GenomeRecord,
     IncidentRecord,
     IntentRecord,
     OutcomeRecord,
+    SearchRecord,
     WindowRecord,
 )
 from mendel.runtime.store import Store
@@ -55,6 +60,28 @@ def an_intent(intent: str = "1-1", incident: str = "1-1", action: str = "restart
 
 def an_outcome(intent: str = "1-1", outcome: str = "succeeded") -> OutcomeRecord:
     return OutcomeRecord(intent=intent, outcome=outcome, detail="", duration_s=0.4, at_s=13.4)
+
+
+def a_genome(genome: int = 1) -> GenomeRecord:
+    genes = {"triage.hold_s": 1.5, "playbook.plan": ["restart", "replace"]}
+    return GenomeRecord(genome=genome, parent=0, origin="bred", signature="5f", genes=genes)
+
+
+def a_search(generation: int) -> SearchRecord:
+    return SearchRecord(
+        search=1,
+        generation=generation,
+        generations=25,
+        evaluations=40.0 * generation,
+        hypervolume=0.5,
+        is_over=False,
+        state={"population": [[0.1, 0.2]]},
+    )
+
+
+def an_adoption(decision: str) -> AdoptionRecord:
+    standing = Standing(stage=Stage.SHADOW, candidate=1, candidate_genes={"triage.hold_s": 1.5})
+    return AdoptionRecord(decision=decision, genome=1, reason="gains 50%", standing=standing)
 
 
 def an_experience(action: str = "restart", at_s: float = 20.0) -> ExperienceRecord:
@@ -182,3 +209,16 @@ class TestJournal:
         await journal.commit(an_experience("replace"))
 
         assert list(journal.experiences()) == [an_experience("restart"), an_experience("replace")]
+
+    async def test_tells_genomes_and_where_breeding_stands(self, journal: Journal) -> None:
+        assert journal.breeding() == Breeding()
+
+        for record in (a_genome(1), a_search(1), a_genome(2), an_adoption("shadowed")):
+            journal.note(record)
+        await journal.commit(a_search(2))
+
+        assert journal.breeding() == Breeding(
+            genomes=(a_genome(1), a_genome(2)),
+            search=a_search(2),
+            adoption=an_adoption("shadowed"),
+        )

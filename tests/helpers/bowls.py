@@ -51,4 +51,5 @@ def make_task(payload: bytes) -> Task:
         known=[SPACE.encode(SPACE.base)],
         validate=lambda points: harms(points, 2),
         hold_out=lambda points: harms(points, 3),
+        support=lambda names: INCIDENTS,
     )

@@ -114,7 +114,7 @@ class TestReading:
         connection.executescript((Path(__file__).parent / "v1.sql").read_text())
         connection.close()
 
-        with pytest.raises(StoreError, match="is of version 1, this mendel reads 4"):
+        with pytest.raises(StoreError, match="is of version 1, this mendel reads 5"):
             async with Archive(path):
                 pass
 

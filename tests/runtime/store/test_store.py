@@ -19,8 +19,11 @@ from mendel.bus.messages import (
     Reconfigured,
     ResumeTarget,
 )
+from mendel.core.adoption import Standing
+from mendel.core.records import AdoptionRecord, Breeding, GenomeRecord, SearchRecord
 from mendel.errors import ConfigError, StoreError
 from mendel.runtime.store import Archive, Store, StoreConfig
+from msgspec import structs
 
 if TYPE_CHECKING:
     from .conftest import OpenStore, Records
@@ -142,6 +145,40 @@ class TestWriting:
         async with Archive(path) as archive:
             newest = await archive.experiences(limit=2)
         assert newest == [a.experience("2-1", "drain"), a.experience("1-2", "replace")]
+
+    async def test_what_was_bred_is_known_to_the_next_run(
+        self, open_store: OpenStore, path: Path
+    ) -> None:
+        first = GenomeRecord(genome=1, parent=0, origin="bred", signature="5f", genes={"a.b": 1})
+        second = structs.replace(first, genome=2, parent=1)
+        promoted = AdoptionRecord(
+            decision="promoted", genome=1, reason="better", standing=Standing(incumbent=1)
+        )
+        search = SearchRecord(
+            search=1,
+            generation=3,
+            generations=9,
+            evaluations=120.0,
+            hypervolume=0.5,
+            is_over=False,
+            state={"seed": 1},
+        )
+        async with open_store(clock=lambda: 1_000.0) as store:
+            for record in (first, search, promoted, second):
+                store.note(record)
+
+        async with open_store() as store:
+            assert store.breeding() == Breeding(
+                genomes=(first, second), search=search, adoption=promoted
+            )
+            (line,) = rows(path, "SELECT kind, target FROM audit WHERE kind LIKE 'genome%'")
+        assert line == ("genome_promoted", "1")
+        async with Archive(path) as archive:
+            newest, oldest = await archive.genomes()
+            assert (newest.record, newest.utc, newest.fate) == (second, 1_000.0, ())
+            assert [each.record for each in oldest.fate] == [promoted]
+            assert await archive.search() == search
+            assert await archive.adoption() == promoted
 
     async def test_what_json_cannot_hold_is_refused_to_who_hands_it_in(
         self, open_store: OpenStore, a: Records

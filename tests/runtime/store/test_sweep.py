@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mendel.bus.messages import AgentStarted
+from mendel.core.adoption import Standing
+from mendel.core.records import AdoptionRecord, GenomeRecord, SearchRecord
 from mendel.runtime.store import Archive
 
 if TYPE_CHECKING:
@@ -172,3 +174,36 @@ class TestSweep:
         ):
             while counts(path)["incidents"]:
                 await store.commit(a.outcome())  # Takes turns with the sweeps.
+
+
+async def test_of_what_was_bred_the_newest_stays(
+    open_store: OpenStore, path: Path, sweep: Sweep
+) -> None:
+    async with open_store(clock=lambda: 0.0) as store:
+        for number in range(1, 31):
+            store.note(GenomeRecord(genome=number, parent=0, origin="bred", signature="", genes={}))
+            store.note(
+                SearchRecord(
+                    search=number,
+                    generation=1,
+                    generations=1,
+                    evaluations=1.0,
+                    hypervolume=0.0,
+                    is_over=True,
+                    state={},
+                )
+            )
+            standing = Standing(incumbent=number)
+            store.note(
+                AdoptionRecord(decision="promoted", genome=number, reason="", standing=standing)
+            )
+
+    await sweep(now_utc=1.0, keep_events=500)
+
+    connection = sqlite3.connect(path)
+    kept = [
+        connection.execute(f"SELECT min({key}), count(*) FROM {table}").fetchone()
+        for table, key in (("genomes", "genome"), ("searches", "search"), ("adoptions", "id"))
+    ]
+    connection.close()
+    assert kept == [(26, 5), (21, 10), (26, 5)]
