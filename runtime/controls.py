@@ -39,6 +39,7 @@ from .leases import Lease, LeaseOutcome, Leases
 from .reload import Reloader
 from .store import Archive
 from .system import System
+from .telemetry.success import Success, success
 from .views import (
     AgentView,
     ApprovalView,
@@ -188,6 +189,13 @@ class SystemControls:
         async with Archive(self._store) as archive:
             return audit_view(await archive.audit(limit=limit), await archive.verify())
 
+    async def success(self, *, period_s: float) -> Success:
+        """How well healing went over the last so many seconds."""
+        now_utc = time.time()
+        async with Archive(self._store) as archive:
+            stories = await archive.stories(since_utc=now_utc - period_s)
+        return success(stories, now_utc - period_s, now_utc)
+
     def recent_events(self, *, pattern: str, limit: int) -> Sequence[EventView]:
         """The newest events of subjects that match, oldest first."""
         found = [each for each in self._events if matches(pattern, each.subject)]
@@ -207,6 +215,14 @@ class SystemControls:
                 callback(wanted)
 
         return self._system.bus.tap(hand_over, pattern).close
+
+    def tap(self, callback: Callable[[list[Envelope]], None]) -> Callable[[], None]:
+        """Hand over everything that is news; returns what ends that."""
+
+        def hand_over(batch: list[Envelope]) -> None:
+            callback([each for each in batch if not isinstance(each.message, Reading)])
+
+        return self._system.bus.tap(hand_over).close
 
     # --- wishes -------------------------------------------------------------------------------
 

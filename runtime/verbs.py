@@ -8,6 +8,7 @@ from typing import Annotated, Any, Protocol
 from msgspec import Meta, Struct
 
 from .leases import Lease, LeaseOutcome
+from .telemetry.success import Success
 from .views import (
     AgentView,
     AuditView,
@@ -48,6 +49,10 @@ class Controls(Protocol):
 
     async def audit(self, *, limit: int) -> AuditView:
         """The newest rows of the audit trail, newest first, and whether the trail is whole."""
+        ...
+
+    async def success(self, *, period_s: float) -> Success:
+        """How well healing went over the last so many seconds."""
         ...
 
     async def acquire(self, *, target: str, lease_s: float) -> Lease:
@@ -133,6 +138,10 @@ class _Audit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limit: _Limit = 100
 
 
+class _Success(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    period_s: Annotated[float, Meta(gt=0)] = 7 * 86_400.0
+
+
 class _Acquire(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     target: _Named
     lease_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
@@ -193,6 +202,7 @@ VERBS: dict[str, type[Struct]] = {
     "incident": _Incident,
     "component": _Component,
     "audit": _Audit,
+    "success": _Success,
     "acquire": _Acquire,
     "release": _Release,
     "pause": _Pause,

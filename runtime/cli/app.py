@@ -26,7 +26,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from ...errors import ConfigError, MendelError
-from . import check, config, history, live, record, web
+from . import check, config, history, live, record, telemetry, web
 from .demo import demo
 from .drill import drill
 from .output import PLAIN, Form, Out
@@ -65,6 +65,7 @@ app.command(live.agents)
 app.command(history.incidents)
 app.command(record.record)
 app.command(web.web)
+app.command(telemetry.telemetry)
 app.command(replay)
 app.command(scenarios)
 app.command(drill)

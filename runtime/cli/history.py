@@ -16,8 +16,10 @@ from .place import STORE_NAME, Place, state_folder
 
 if TYPE_CHECKING:
     from ...core.records import WindowRecord
+    from ...scenarios.scoring import Spread
     from ..explain import Explanation
-    from ..store.archive import Archive, IncidentHistory, IncidentSummary
+    from ..store.archive import Archive, IncidentHistory, IncidentSummary, Story
+    from ..telemetry.success import Success
 
 T = TypeVar("T")
 
@@ -208,3 +210,53 @@ def _history(place: Place, incident: str) -> IncidentHistory:
 
 def _clock(utc: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(utc)) + f".{int(utc % 1 * 1000):03d}"
+
+
+def show_success(place: Place, period_s: float, out: Out) -> None:
+    """Show how well healing went over a period that ends now.
+
+    Args:
+        place: of the store.
+        period_s: how long it is.
+        out: where to.
+    """
+    from ..telemetry.success import success
+
+    now_utc = time.time()
+
+    async def question(archive: Archive) -> Sequence[Story]:
+        return await archive.stories(since_utc=now_utc - period_s)
+
+    found = success(_ask(place, question), now_utc - period_s, now_utc)
+    if not out.is_text:
+        out.show(found)
+        return
+    out.line(f"the last {format_duration(period_s)}:")
+    out.table(("", ""), _success_rows(found))
+
+
+def _success_rows(found: Success) -> list[tuple[str, str]]:
+    share = "nothing needed it" if found.effectiveness is None else f"{found.effectiveness:.1%}"
+    ends = (
+        f"{found.healed} healed, {found.passed} passed by themselves, {found.symptoms} were "
+        f"symptoms, {found.open} open"
+    )
+    worst = ", ".join(f"{name} ({count})" for name, count in found.worst.items())
+    return [
+        ("  incidents", f"{found.incidents}: {ends}"),
+        ("  healed without a person", share),
+        ("  asked a person", str(found.escalated)),
+        ("  onset to detection", _spread(found.detection)),
+        ("  onset to proven recovery", _spread(found.recovery)),
+        ("  actions", f"{found.actions}, {found.vain} of them without effect"),
+        ("  most often", worst or "-"),
+    ]
+
+
+def _spread(spread: Spread | None) -> str:
+    if spread is None:
+        return "-"
+    mean, median, most = (
+        format_duration(each) for each in (spread.mean_s, spread.median_s, spread.p95_s)
+    )
+    return f"mean {mean}, median {median}, 95 % within {most}"

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter, Token
 from ...core.units import format_duration, parse_quantity
 from ..client import ControlClient
 from ..views import AgentView, ComponentView, EventView, SystemView
+from .history import show_success
 from .output import PLAIN, Done, Out, Printer
 from .place import SOCKET_NAME, Place, state_folder
 
@@ -17,7 +18,7 @@ from .place import SOCKET_NAME, Place, state_folder
 def _duration(_: Any, tokens: tuple[Token, ...]) -> float:
     seconds = parse_quantity(tokens[0].value, "s")
     if seconds <= 0:
-        raise ValueError("a pause has a length")
+        raise ValueError("it has a length, such as 10m or 7d")
     return seconds
 
 
@@ -25,11 +26,22 @@ def _runtime(place: Place) -> ControlClient:
     return ControlClient(state_folder(place) / SOCKET_NAME)
 
 
-def status(*, state: Place = None, out: Printer) -> int:
+def status(
+    *,
+    since: Annotated[float | None, Parameter(converter=_duration)] = None,
+    state: Place = None,
+    out: Printer,
+) -> int:
     """Show how a running system and its components are.
 
     Returns 1 when a component is sick.
+
+    Args:
+        since: show how well healing went over so long instead, such as 7d; mendel need not run.
     """
+    if since is not None:
+        show_success(state, since, out)
+        return 0
     with _runtime(state) as runtime:
         view = runtime.ask("status", SystemView)
     if out.is_text:

@@ -81,6 +81,13 @@ class IncidentHistory(Struct, frozen=True, kw_only=True):
     actions: tuple[ActionRun, ...]
 
 
+class Story(Struct, frozen=True, kw_only=True):
+    """An incident and the stages that it went through, oldest first."""
+
+    summary: IncidentSummary
+    transitions: tuple[Transition, ...]
+
+
 class AgentEvent(Struct, frozen=True, kw_only=True):
     """A turn in the life of an agent.
 
@@ -226,6 +233,33 @@ class Archive:
             windows=tuple(_read(text, WindowRecord) for (text,) in windows),
             actions=tuple(_action(row) for row in actions),
         )
+
+    async def stories(self, *, since_utc: float, limit: int = 10_000) -> Sequence[Story]:
+        """Incidents that were opened since then, those opened last first.
+
+        Args:
+            since_utc: wall time in seconds.
+            limit: at most so many.
+        """
+        rows = await self._rows(
+            "SELECT incident, record, run, opened_utc, changed_utc FROM incidents"
+            " WHERE opened_utc >= ? ORDER BY rowid DESC LIMIT ?",
+            since_utc,
+            limit,
+        )
+        stages: dict[str, list[Transition]] = {row[0]: [] for row in rows}
+        for name, text, utc in await self._rows(
+            "SELECT transitions.incident, transitions.record, utc FROM transitions"
+            " JOIN incidents USING (incident) WHERE opened_utc >= ? ORDER BY id",
+            since_utc,
+        ):
+            if name in stages:
+                stages[name].append(Transition(record=_read(text, IncidentRecord), utc=utc))
+        return [
+            Story(summary=_summary(row[1:]), transitions=tuple(stages[row[0]]))
+            for row in rows
+            if stages[row[0]]
+        ]
 
     async def actions(self, *, limit: int = 50, target: str = "") -> Sequence[ActionRun]:
         """Actions that were run, the last ones first; of one target unless it is empty."""

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from ..leases import Lease
+from ..telemetry.success import Success
 from ..verbs import VERBS
 from ..views import (
     AgentView,
@@ -95,6 +96,13 @@ ROUTES: tuple[Route, ...] = (
         verb="incident",
         answer=IncidentDetail,
         summary="One incident: its story in words, its signals, what was done",
+    ),
+    Route(
+        method="GET",
+        path="/success",
+        verb="success",
+        answer=Success,
+        summary="How well healing went over a period",
     ),
     Route(
         method="GET",

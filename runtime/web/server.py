@@ -27,11 +27,12 @@ from msgspec import structs
 from ...errors import ConfigError, EnvironmentProblem, MendelError
 from ..controls import SystemControls
 from ..door import LOOPBACK, WebConfig
+from ..telemetry.meters import Meters
 from ..verbs import SIGNED
 from .channels import EventChannel, PageChannel
 from .gate import Asked, Gate, Refusal
 from .openapi import describe
-from .routes import DESCRIPTION, EVENTS, ROUTES, STREAM, TITLES, Route
+from .routes import DESCRIPTION, EVENTS, METRICS, ROUTES, STREAM, TITLES, Route
 from .stream import Channel, Streams, TooManyStreams
 
 _log = logging.getLogger("mendel.web")
@@ -102,12 +103,14 @@ class WebServer:
         self.streams = Streams(config.streams)
         self._controls = controls
         self._config = config
+        self._meters = Meters(controls)
         self._token = token
         self._version = version
         self._base = base
         self._any_port = any_port
         self._files = _files()
         self._runner: web.AppRunner | None = None
+        self._untap: Callable[[], None] = lambda: None
 
     async def __aenter__(self) -> WebServer:
         app = web.Application(middlewares=[self._guarded], client_max_size=BODY_BYTES)
@@ -116,16 +119,19 @@ class WebServer:
         app.router.add_get(STREAM, self._stream)
         app.router.add_get(EVENTS, self._events)
         app.router.add_get(DESCRIPTION, self._describe)
+        app.router.add_get(METRICS, self._metrics)
         app.router.add_get("/{file:[^/]*}", self._file)
         app.router.add_get("/vendor/{file:[^/]*}", self._file)
         self._runner = web.AppRunner(
             app, handle_signals=False, access_log=None, shutdown_timeout=_CLOSE_S
         )
         await self._runner.setup()
+        self._untap = self._controls.tap(self._meters.hear)
         tls = self._tls()
         try:
             port = await self._listen(tls)
         except BaseException:
+            self._untap()
             await self._runner.cleanup()
             raise
         scheme = "https" if tls else "http"
@@ -141,6 +147,7 @@ class WebServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self._untap()
         self.streams.close()  # First: the server waits for its requests, and these never end.
         if self._runner is not None:
             await self._runner.cleanup()
@@ -228,6 +235,11 @@ class WebServer:
 
     async def _describe(self, request: web.Request) -> web.Response:
         return _json(describe(self._version))
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        body, kind = self._meters.text(request.headers.get("Accept", ""))
+        headers = {"Content-Type": kind, "Cache-Control": "no-store"}
+        return web.Response(body=body, headers=headers)
 
     async def _file(self, request: web.Request) -> web.Response:
         name = request.path.lstrip("/") or "index.html"

@@ -19,6 +19,7 @@ from mendel.errors import ConfigError, EnvironmentProblem, NotRunning, StoreErro
 from mendel.runtime.client import ControlClient, Refused
 from mendel.runtime.control import ControlLimits, ControlServer
 from mendel.runtime.leases import Lease, LeaseOutcome
+from mendel.runtime.telemetry.success import Success, success
 from mendel.runtime.views import (
     AgentView,
     AuditView,
@@ -91,6 +92,9 @@ class Estate:
 
     async def audit(self, *, limit: int) -> AuditView:
         return AuditView(lines=(), whole=True)
+
+    async def success(self, *, period_s: float) -> Success:
+        return success((), 0.0, period_s)
 
     async def acquire(self, *, target: str, lease_s: float) -> Lease:
         self.log.append(("acquire", target, lease_s))

@@ -1,0 +1,1 @@
+"""What mendel tells monitoring systems of itself and of its success."""
