@@ -227,7 +227,7 @@ def show_success(place: Place, period_s: float, out: Out) -> None:
     async def question(archive: Archive) -> Sequence[Story]:
         return await archive.stories(since_utc=now_utc - period_s)
 
-    found = success(_ask(place, question), now_utc - period_s, now_utc)
+    found = success(ask_archive(place, question), now_utc - period_s, now_utc)
     if not out.is_text:
         out.show(found)
         return

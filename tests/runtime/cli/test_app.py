@@ -68,7 +68,7 @@ class TestUsage:
             (["status", "--output", "xml"], 'invalid value "xml" for --output.'),
             (["pause", "cart"], "--for requires an argument"),
             (["pause", "cart", "--for", "2x"], 'expected a duration such as "800ms"'),
-            (["pause", "cart", "--for", "0s"], "a pause has a length"),
+            (["pause", "cart", "--for", "0s"], "it has a length"),
             (["approve"], 'command "approve" parameter APPROVAL requires an argument.'),
         ],
     )

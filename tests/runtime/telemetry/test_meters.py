@@ -26,7 +26,7 @@ from mendel.bus.messages import (
 from mendel.runtime.cli import main
 from mendel.runtime.launch import launch
 from mendel.runtime.system import System
-from mendel.runtime.telemetry.meters import _OTHERS, TARGETS_MAX, Meters
+from mendel.runtime.telemetry.meters import _OTHERS, TARGETS_MAX
 from processes import free_port
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -64,6 +64,14 @@ async def scraped(system: System) -> dict[str, float]:
         assert response.status == 200
         assert response.content_type == "text/plain"
         return samples(await response.text())
+
+
+async def scraped_when(system: System, wanted: str) -> dict[str, float]:
+    """What is read once something is counted; a tap is told in batches."""
+    async with asyncio.timeout(20.0):
+        while wanted not in (found := await scraped(system)):
+            await asyncio.sleep(0.01)
+    return found
 
 
 async def test_what_stands_is_read_when_somebody_asks(system: System) -> None:
@@ -104,11 +112,8 @@ async def test_what_happens_is_counted(system: System) -> None:
             reason="well",
         )
     )
-    async with asyncio.timeout(10.0):
-        while 'mendel_incidents_closed_total{"outcome": "healed", "target": "x"}' not in (
-            found := await scraped(system)
-        ):
-            await asyncio.sleep(0.01)
+    closed = 'mendel_incidents_closed_total{"outcome": "healed", "target": "x"}'
+    found = await scraped_when(system, closed)
 
     assert found['mendel_incidents_opened_total{"target": "x"}'] == 1.0
     labels = '{"action": "restart", "outcome": "succeeded", "target": "x"}'
@@ -118,30 +123,29 @@ async def test_what_happens_is_counted(system: System) -> None:
 
 
 async def test_the_rest_of_what_is_counted(system: System) -> None:
-    meters = Meters(_controls_of(system))
-    meters.count(
-        AnomalyDetected(
-            target="x", metric="ok", value=0.0, score=2.0, onset_s=1.0, detected_s=2.0, reason=""
-        )
+    anomaly = AnomalyDetected(
+        target="x", metric="ok", value=0.0, score=2.0, onset_s=1.0, detected_s=2.0, reason=""
     )
-    meters.count(IncidentEscalated(target="x", incident="1-1", reason="", escalated_s=3.0))
-    meters.count(AgentCrashed(agent="a", error="e", verdict="restart", crashed_s=1.0))
+    await system.bus.publish(anomaly)
+    await system.bus.publish(
+        IncidentEscalated(target="y", incident="9-1", reason="", escalated_s=3.0)
+    )
+    await system.bus.publish(AgentCrashed(agent="a", error="e", verdict="restart", crashed_s=1.0))
 
-    found = samples(meters.text("")[0].decode())
+    found = await scraped_when(system, 'mendel_agent_crashes_total{"agent": "a"}')
+
     assert found['mendel_anomalies_total{"target": "x"}'] == 1.0
-    assert found['mendel_incidents_escalated_total{"target": "x"}'] == 1.0
-    assert found['mendel_agent_crashes_total{"agent": "a"}'] == 1.0
+    assert found['mendel_incidents_escalated_total{"target": "y"}'] == 1.0
 
 
 async def test_targets_that_are_made_up_do_not_fill_the_memory(system: System) -> None:
-    meters = Meters(_controls_of(system))
     for number in range(TARGETS_MAX + 3):
-        meters.count(
+        await system.bus.publish(
             IncidentEscalated(target=f"t{number}", incident="1-1", reason="", escalated_s=3.0)
         )
 
-    found = samples(meters.text("")[0].decode())
-    assert found[f'mendel_incidents_escalated_total{{"target": "{_OTHERS}"}}'] == 3.0
+    others = f'mendel_incidents_escalated_total{{"target": "{_OTHERS}"}}'
+    assert (await scraped_when(system, others))[others] == 3.0
 
 
 async def test_openmetrics_is_spoken_to_who_asks_for_it(system: System) -> None:
@@ -154,19 +158,17 @@ async def test_openmetrics_is_spoken_to_who_asks_for_it(system: System) -> None:
         assert (await response.text()).endswith("# EOF\n")
 
 
-def _controls_of(system: System) -> Any:
-    from mendel.runtime.controls import SystemControls
-
-    return SystemControls(system, config=Path(), store=Path(), version="1", on_stop=lambda: None)
-
-
 def _file(name: str) -> str:
     return (resources.files("mendel.runtime.telemetry") / name).read_text("utf-8")
 
 
 async def test_rules_and_dashboard_ask_for_metrics_that_there_are(system: System) -> None:
-    meters = Meters(_controls_of(system))
-    known = {family.name for family in text_string_to_metric_families(meters.text("")[0].decode())}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"{system.url}/metrics") as response,
+    ):
+        text = await response.text()
+    known = {family.name for family in text_string_to_metric_families(text)}
 
     asked = set(re.findall(r"\bmendel_[a-z_]+", _file("alerts.yml") + _file("dashboard.json")))
     bare = {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in asked}
