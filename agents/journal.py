@@ -122,8 +122,8 @@ class MemoryJournal:
                     self._keep(self._unfinished, record.intent, record)
         for incident, newer in incidents.items():
             self._keep(self._open, incident, newer)
-        for intent, known in intents.items():
-            self._keep(self._unfinished, intent, known)
+        for intent, started in intents.items():
+            self._keep(self._unfinished, intent, started)
 
     def unfinished_intents(self) -> Sequence[IntentRecord]:
         """Intents without an outcome, oldest first."""

@@ -88,8 +88,8 @@ def of_record(record: Record, run: int, utc: float) -> Entry:
             return _entry(text, (schema.SEARCH, (record.search, utc, text)))
         case AdoptionRecord():
             fact = AuditFact(utc, f"genome_{record.decision}", MENDEL, str(record.genome), text)
-            row = (utc, record.genome, _text(record.decision), text)
-            return _entry(text, (schema.ADOPTION, row), audit=fact)
+            adoption = (utc, record.genome, _text(record.decision), text)
+            return _entry(text, (schema.ADOPTION, adoption), audit=fact)
         case IntentRecord():
             fact = AuditFact(utc, "action_intended", MENDEL, _text(record.target), text)
             return _entry(text, intent_row(record, utc), audit=fact)
