@@ -118,6 +118,8 @@ class Execution:
             attempt=command.attempt,
             timeout_s=command.timeout_s,
             at_s=now_s,
+            settle_s=action.settle_s,
+            disruptive=action.disruptive,
             before=_facts_before(action),
         )
 

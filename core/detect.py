@@ -3,14 +3,17 @@
 A threshold detector remembers its newest samples as bits, newest in the lowest place, 1 for bad.
 It alarms when ``samples`` of the newest ``of`` are bad and clears after ``clear`` good ones in a
 row, so that one blip is neither an alarm nor a proof of recovery. Bits were chosen over a deque
-of values because the whole state is two integers: cheap for many lanes, trivial to compare.
+of values because the whole state is a few integers: cheap for many lanes, trivial to compare.
+
+What a sample changes is written once, in `advance`, for integers and for arrays of them: live, a
+lane is a metric of a target, in evolution it is a candidate at work on a recorded series.
 """
 
 from __future__ import annotations
 
 import math
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, Struct
 
@@ -105,6 +108,51 @@ DEFAULT_THRESHOLDS: dict[str, Threshold] = {
 }
 
 
+# An integer of one lane, or an array of integers with one for each.
+Whole = Any
+
+
+class Bits(NamedTuple):
+    """What is remembered of the newest samples of a lane.
+
+    Attributes:
+        bad: the newest samples as bits, 1 for bad.
+        count: how many of them are 1.
+        good: good samples in a row, counted up to as many as end an alarm.
+        alarmed: 1 while the alarm stands, else 0.
+    """
+
+    bad: Whole
+    count: Whole
+    good: Whole
+    alarmed: Whole
+
+
+def advance(bits: Bits, bad: Whole, samples: Whole, of: Whole, clear: Whole) -> Bits:
+    """Take one more sample.
+
+    Only what means the same for an integer and for an array of them is used, so there are no
+    branches: conditions are multiplied.
+
+    Args:
+        bits: what was remembered before it.
+        bad: 1 when it is bad, else 0.
+        samples: bad samples that make an alarm ...
+        of: ... among this many newest ones.
+        clear: good samples in a row that end it.
+
+    Returns:
+        What is remembered now.
+    """
+    count = bits.count + bad - (bits.bad >> (of - 1) & 1)
+    shifted = (bits.bad << 1 | bad) & ((1 << of) - 1)
+    good = (1 - bad) * (bits.good + (bits.good < clear))
+    raised = (1 - bits.alarmed) * (count >= samples)
+    cleared = bits.alarmed * (1 - bad) * (good >= clear)
+    kept = 1 - cleared
+    return Bits(shifted * kept, count * kept, good, bits.alarmed + raised - cleared)
+
+
 class Verdict(Enum):
     """What one more sample changed; an alarm is raised again when it got clearly worse."""
 
@@ -122,20 +170,20 @@ class ThresholdDetector:
             there is none.
     """
 
-    __slots__ = ("_bits", "_good", "_raised_score", "alarmed", "config", "onset_s")
+    __slots__ = ("_bits", "_calm", "_raised_score", "alarmed", "config", "onset_s")
 
     def __init__(self, config: Threshold) -> None:
         self.config = config
         self.alarmed = False
         self.onset_s = math.inf
-        self._bits = 0
         self._raised_score = math.inf
-        self._good = config.clear  # Nothing is under suspicion before the first sample.
+        # Nothing is under suspicion before the first sample.
+        self._calm = self._bits = Bits(0, 0, config.clear, 0)
 
     @property
     def suspect(self) -> bool:
         """Whether good samples are still owed: bad ones were seen, or a proof was asked for."""
-        return self._good < self.config.clear
+        return bool(self._bits.good < self.config.clear)
 
     def update(self, value: float, taken_s: float) -> Verdict:
         """Take one sample; ``nan`` is no sample.
@@ -146,16 +194,20 @@ class ThresholdDetector:
         """
         if value != value:
             return Verdict.UNCHANGED
-        config = self.config
-        if not config.is_bad(value, alarmed=self.alarmed):
-            return self._take_good()
-        if not self._bits and not self.alarmed:
+        config, before = self.config, self._bits
+        bad = config.is_bad(value, alarmed=self.alarmed)
+        if not bad and before == self._calm:
+            return Verdict.UNCHANGED  # As nearly every sample; nothing would change.
+        if bad and not before.bad and not self.alarmed:
             self.onset_s = taken_s
-        self._good = 0
-        self._bits = (self._bits << 1 | 1) & ((1 << config.of) - 1)
-        if self.alarmed:
-            return self._raise_if(config.score(value) > self._raised_score * _WORSE_FACTOR, value)
-        return self._raise_if(self._bits.bit_count() >= config.samples, value)
+        self._bits = after = advance(before, int(bad), config.samples, config.of, config.clear)
+        self.alarmed = bool(after.alarmed)
+        if bad and self.alarmed:
+            worse = config.score(value) > self._raised_score * _WORSE_FACTOR
+            return self._raise_if(worse or not before.alarmed, value)
+        if not after.bad and not self.alarmed:
+            self.onset_s = math.inf
+        return Verdict.CLEARED if before.alarmed and not self.alarmed else Verdict.UNCHANGED
 
     def is_bad(self, value: float) -> bool:
         """Whether a value would be bad if no alarm stood."""
@@ -179,23 +231,9 @@ class ThresholdDetector:
     def _raise_if(self, due: bool, value: float) -> Verdict:
         if not due:
             return Verdict.UNCHANGED
-        self.alarmed = True
         self._raised_score = self.config.score(value)
         return Verdict.RAISED
 
-    def _take_good(self) -> Verdict:
-        self._bits = self._bits << 1 & ((1 << self.config.of) - 1)
-        if self._good < self.config.clear:
-            self._good += 1
-        if self.alarmed and self._good >= self.config.clear:
-            self.alarmed = False
-            self._bits = 0
-            self.onset_s = math.inf
-            return Verdict.CLEARED
-        if not self._bits and not self.alarmed:
-            self.onset_s = math.inf
-        return Verdict.UNCHANGED
-
     def ask_for_proof(self) -> None:
         """Believe nothing until ``clear`` good samples in a row have been seen from now on."""
-        self._good = 0
+        self._bits = self._bits._replace(good=0)

@@ -38,6 +38,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from .beta import bounds
 from .gene import Gene
 from .records import Ailment, ExperienceRecord
 from .units import format_duration
@@ -49,6 +50,11 @@ _WEIGHTS = {"helped": 1.0, "no_effect": 1.0, "failed": 1.0, "worse": 2.0}
 # other symptoms, in cases like this. Before several kinds were seen, nobody can learn from cases
 # how much kinds differ.
 _KINSHIP = (0.25, 0.5, 1.0)
+_PLACES = ("in components of other kinds", "in components of this kind", "like this")
+
+# Standard deviation of the logarithms of durations of one action: two thirds of them usually lie
+# between 0.6 and 1.6 of the middle one.
+_LOG_SPREAD = 0.5
 
 # Bounds this many standard deviations from the mean still move with every case as they should.
 _SPREADS_MAX = 0.8
@@ -108,7 +114,6 @@ class Estimate(Struct, frozen=True, kw_only=True):
         action: its name.
         chance: of a cure, cautiously.
         chance_at_best: the same, as far above its mean.
-        support: cases with these very symptoms that it rests on, faded ones in part.
         tries: cases ever seen that come nearest to this one.
         takes_s: how long a cure should take.
         cost_s: expected cost until the cure if it were the only action, in seconds of the trouble.
@@ -119,7 +124,6 @@ class Estimate(Struct, frozen=True, kw_only=True):
     action: str
     chance: float
     chance_at_best: float
-    support: float
     tries: int
     takes_s: float
     cost_s: float
@@ -132,16 +136,20 @@ class Evidence:
 
     Attributes:
         cured, failed: weight of the cases.
-        timed, log_s: weight of the cures whose duration is known, and the sum of its logarithms.
+        timed, log_s, log_s_squared: weight of the cures whose duration is known, and the sums of
+            its logarithm and of the square of that.
         cures, tries: cases ever seen, for people.
         at_s: when the weights were last brought up to date ...
         at_case: ... and after how many cases of the action.
     """
 
-    __slots__ = ("at_case", "at_s", "cured", "cures", "failed", "log_s", "timed", "tries")
+    __slots__ = (
+        *("at_case", "at_s", "cured", "cures", "failed"),
+        *("log_s", "log_s_squared", "timed", "tries"),
+    )
 
     def __init__(self) -> None:
-        self.cured = self.failed = self.timed = self.log_s = 0.0
+        self.cured = self.failed = self.timed = self.log_s = self.log_s_squared = 0.0
         self.cures = self.tries = self.at_case = 0
         self.at_s = -math.inf
 
@@ -154,6 +162,7 @@ class Evidence:
         self.failed *= kept
         self.timed *= kept
         self.log_s *= kept
+        self.log_s_squared *= kept
         self.at_s, self.at_case = max(self.at_s, now_s), case
 
     def add(self, verdict: str, took_s: float) -> None:
@@ -166,10 +175,39 @@ class Evidence:
         self.cured += 1.0
         if 0.0 < took_s < math.inf:
             self.timed += 1.0
-            self.log_s += math.log(took_s)
+            log_s = math.log(took_s)
+            self.log_s += log_s
+            self.log_s_squared += log_s * log_s
 
 
 _NOTHING = Evidence()
+
+
+class Posterior(Struct, frozen=True, kw_only=True):
+    """What is believed of an action: a Beta chance of a cure, and a lognormal duration of it.
+
+    Attributes:
+        alpha, beta: of the chance.
+        log_s: mean of the logarithm of the duration in seconds.
+        log_spread: standard deviation of that.
+        support: cases against this cause in this kind of component, faded ones in part.
+        nearest: evidence of the cases that come nearest to this one.
+        place: where these were seen, in words.
+    """
+
+    alpha: float
+    beta: float
+    log_s: float
+    log_spread: float
+    support: float
+    nearest: Evidence
+    place: str
+
+    @property
+    def mean(self) -> float:
+        """Chance of a cure, neither cautious nor bold."""
+        return self.alpha / (self.alpha + self.beta)
+
 
 Key = tuple[str, ...]
 
@@ -249,34 +287,46 @@ class Experience:
             spreads: how far its chances at worst and at best are from the mean, in standard
                 deviations of the log-odds, less than 1.
         """
-        keys = _keys(ailment, remedy.action)
-        case = self._case(keys)
-        levels = [self._faded(key, now_s, case) for key in keys]
-        prior = min(max(remedy.prior, _CHANCE_MIN), 1.0 - _CHANCE_MIN)
-        strength = self.config.prior_strength
-        log_s = math.log(max(remedy.takes_s, 1e-3))
-        for kinship, level, below in zip(_KINSHIP, levels, [*levels[1:], _NOTHING], strict=True):
-            cured = kinship * max(0.0, level.cured - below.cured)
-            failed = kinship * max(0.0, level.failed - below.failed)
-            timed = kinship * max(0.0, level.timed - below.timed)
-            alpha, beta = strength * prior + cured, strength * (1.0 - prior) + failed
-            prior = alpha / (alpha + beta)
-            cures_log_s = kinship * (level.log_s - below.log_s)
-            log_s = (strength * log_s + cures_log_s) / (strength + timed)
+        posterior = self.posterior(ailment, remedy, now_s)
         again = self.config.again**remedy.refuted
-        low, high = (again * each for each in _bounds(alpha, beta, spreads))
-        takes_s = math.exp(log_s)
-        nearest = next((each for each in reversed(levels) if each.tries), _NOTHING)
+        low, high = (again * each for each in bounds(posterior.alpha, posterior.beta, spreads))
+        takes_s = math.exp(posterior.log_s)
         return Estimate(
             action=remedy.action,
             chance=low,
             chance_at_best=high,
-            support=levels[-1].cured + levels[-1].failed,
-            tries=nearest.tries,
+            tries=posterior.nearest.tries,
             takes_s=takes_s,
             cost_s=self._cost_s(low, takes_s, remedy),
             cost_s_at_best=self._cost_s(high, takes_s, remedy),
-            words=_words(remedy, levels, takes_s, prior),
+            words=_words(remedy, posterior, takes_s),
+        )
+
+    def posterior(self, ailment: Ailment, remedy: Remedy, now_s: float) -> Posterior:
+        """What is believed of one remedy, cases of this incident aside."""
+        keys = _keys(ailment, remedy.action)
+        case = self._case(keys)
+        levels = [self._faded(key, now_s, case) for key in keys]
+        mean = min(max(remedy.prior, _CHANCE_MIN), 1.0 - _CHANCE_MIN)
+        strength = self.config.prior_strength
+        log_s = math.log(max(remedy.takes_s, 1e-3))
+        alpha = beta = 0.0
+        for kinship, level, below in zip(_KINSHIP, levels, [*levels[1:], _NOTHING], strict=True):
+            alpha = strength * mean + kinship * max(0.0, level.cured - below.cured)
+            beta = strength * (1.0 - mean) + kinship * max(0.0, level.failed - below.failed)
+            mean = alpha / (alpha + beta)
+            timed = kinship * max(0.0, level.timed - below.timed)
+            cures_log_s = kinship * (level.log_s - below.log_s)
+            log_s = (strength * log_s + cures_log_s) / (strength + timed)
+        nearest = next((at for at in reversed(range(len(levels))) if levels[at].tries), None)
+        return Posterior(
+            alpha=alpha,
+            beta=beta,
+            log_s=log_s,
+            log_spread=_log_spread(levels[0], strength),
+            support=levels[1].cured + levels[1].failed,
+            nearest=_NOTHING if nearest is None else levels[nearest],
+            place="" if nearest is None else _PLACES[nearest],
         )
 
     def _cost_s(self, chance: float, takes_s: float, remedy: Remedy) -> float:
@@ -304,53 +354,19 @@ def _keys(ailment: Ailment, action: str) -> tuple[Key, Key, Key]:
     return (action, cause), (action, cause, kind), (action, cause, kind, ailment.signature)
 
 
-def _bounds(alpha: float, beta: float, spreads: float) -> tuple[float, float]:
-    """Chances so many standard deviations below and above the mean, on the scale of log-odds.
-
-    The log-odds of a Beta variable have the mean ``digamma(alpha) - digamma(beta)`` and the
-    variance ``trigamma(alpha) + trigamma(beta)``. Below one standard deviation the lower bound
-    rises with every cure and falls with every failure, which a bound of the mean and spread of the
-    chance itself does not.
-
-    Source:
-        Johnson, Kotz and Balakrishnan, Continuous Univariate Distributions 2 (1995), chapter 25.
-    """
-    (digamma_a, trigamma_a), (digamma_b, trigamma_b) = _polygamma(alpha), _polygamma(beta)
-    mean, spread = digamma_a - digamma_b, math.sqrt(trigamma_a + trigamma_b)
-    return _chance(mean - spreads * spread), _chance(mean + spreads * spread)
+def _log_spread(evidence: Evidence, strength: float) -> float:
+    """Standard deviation of the logarithms of durations, shrunk to what is usual."""
+    mean = evidence.log_s / evidence.timed if evidence.timed else 0.0
+    squares = max(0.0, evidence.log_s_squared - evidence.timed * mean * mean)
+    usual = strength * _LOG_SPREAD * _LOG_SPREAD
+    return math.sqrt((usual + squares) / (strength + evidence.timed))
 
 
-def _chance(log_odds: float) -> float:
-    # Beyond this a chance is 0 or 1 to the last bit, and costs would be infinite.
-    return 1.0 / (1.0 + math.exp(min(max(-log_odds, -30.0), 30.0)))
-
-
-def _polygamma(x: float) -> tuple[float, float]:
-    """Digamma and trigamma of a positive number: recurrence, then the asymptotic series.
-
-    Source:
-        Abramowitz and Stegun, Handbook of Mathematical Functions (1964), 6.3.18 and 6.4.12.
-    """
-    digamma = trigamma = 0.0
-    while x < 6.0:
-        digamma -= 1.0 / x
-        trigamma += 1.0 / (x * x)
-        x += 1.0
-    inverse = 1.0 / x
-    square = inverse * inverse
-    series = square * (1 / 12 - square * (1 / 120 - square / 252))
-    digamma += math.log(x) - 0.5 * inverse - series
-    series = square * (1 / 6 - square * (1 / 30 - square * (1 / 42 - square / 30)))
-    trigamma += inverse * (1.0 + 0.5 * inverse + series)
-    return digamma, trigamma
-
-
-def _words(remedy: Remedy, levels: Sequence[Evidence], takes_s: float, mean: float) -> str:
+def _words(remedy: Remedy, posterior: Posterior, takes_s: float) -> str:
     """``restart cured 7 of 9 like this, about 12 s``: the most specific evidence that there is."""
-    where = ("in components of other kinds", "in components of this kind", "like this")
-    about = f", about {format_duration(takes_s)}"
-    for level, place in zip(reversed(levels), reversed(where), strict=True):
-        if level.tries:
-            told = f"{remedy.action} cured {level.cures} of {level.tries} {place}"
-            return told + (about if level.cures else "")
-    return f"{remedy.action} is untried, {mean:.0%} expected"
+    nearest = posterior.nearest
+    if not nearest.tries:
+        return f"{remedy.action} is untried, {posterior.mean:.0%} expected"
+    about = f", about {format_duration(takes_s)}" if nearest.cures else ""
+    counts = f"{nearest.cures} of {nearest.tries}"
+    return f"{remedy.action} cured {counts} {posterior.place}{about}"

@@ -54,6 +54,8 @@ class IntentRecord(Struct, frozen=True, kw_only=True, tag="intent"):
         attempt: 1 for the first try.
         timeout_s: how long it may take.
         at_s: loop time.
+        settle_s: how long after its end its effect may take to show.
+        disruptive: whether it costs capacity.
         before: what the world told of the target just before (such as pid and start time of its
             process), so that after a crash it can be asked whether the action took place.
     """
@@ -65,6 +67,8 @@ class IntentRecord(Struct, frozen=True, kw_only=True, tag="intent"):
     attempt: int
     timeout_s: float
     at_s: float
+    settle_s: float = 0.0
+    disruptive: bool = True
     before: dict[str, Any] = {}
 
 
