@@ -37,7 +37,7 @@ from .load_control import LoadControl, is_relief
 from .notes import annotation_of
 from .playbook import Attempt
 from .policy import ActionFacts, EstateView, Pause, Policy, Ruling
-from .ranking import Estimate, Experience
+from .ranking import INSISTENCE, Estimate, Experience
 from .records import Ailment, ExperienceRecord, IncidentRecord, IntentRecord
 from .relief import TIMERS as LOAD_TIMERS
 from .shapes import signature_of
@@ -46,8 +46,6 @@ from .treatment import ASIDE, Care
 from .triage import Blame, Standing, blame
 from .verify import condition_of
 
-# A person who wrote a plan knows what is in no record: it takes more to do otherwise.
-_INSISTENCE = 2.0
 _GONE = "{} is not in the configuration"
 
 
@@ -245,7 +243,7 @@ class Casebook:
         """Actions in the order in which experience would try them."""
         ailment = self.ailment(incident)
         remedies = incident.treatment.remedies(names, ailment)
-        insistence = _INSISTENCE if incident.care.playbook.plan else 1.0
+        insistence = INSISTENCE if incident.care.playbook.plan else 1.0
         return self.experience.rank(ailment, remedies, now_s, insistence=insistence)
 
     def learn(self, record: ExperienceRecord) -> None:

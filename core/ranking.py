@@ -56,6 +56,9 @@ _PLACES = ("in components of other kinds", "in components of this kind", "like t
 # between 0.6 and 1.6 of the middle one.
 _LOG_SPREAD = 0.5
 
+# A person who wrote a plan knows what is in no record: it takes more to do otherwise.
+INSISTENCE = 2.0
+
 # Bounds this many standard deviations from the mean still move with every case as they should.
 _SPREADS_MAX = 0.8
 
@@ -227,6 +230,12 @@ class Experience:
         self.config = config or RankingConfig()
         self.forgotten = 0
         self._evidence: OrderedDict[Key, Evidence] = OrderedDict()
+
+    def seen_by(self, config: RankingConfig) -> Experience:
+        """The same evidence, weighed in another way; what one learns the other knows."""
+        other = Experience(config)
+        other._evidence = self._evidence
+        return other
 
     def learn(self, record: ExperienceRecord) -> bool:
         """Take in what an action led to.

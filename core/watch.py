@@ -148,7 +148,7 @@ class TargetWatch:
 
     def _take(self, probe: str, metrics: Mapping[str, float], now_s: float) -> list[Message]:
         events: list[Message] = []
-        implied = _implied(metrics)
+        implied = implied_by(metrics)
         for metric, value in metrics.items():
             if metric in implied:
                 continue
@@ -363,7 +363,8 @@ def _proving(config: Threshold | AdaptiveDetection) -> Detector:
     return detector
 
 
-def _implied(metrics: Mapping[str, float]) -> tuple[str, ...]:
+def implied_by(metrics: Mapping[str, float]) -> tuple[str, ...]:
+    """Metrics of a reading that say nothing beyond what another one of it says."""
     for metric, implied in _IMPLIED_BY.items():
         if metrics.get(metric, 1.0) < 0.5:
             return implied
