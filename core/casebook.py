@@ -236,7 +236,11 @@ class Casebook:
     def ailment(self, incident: CaseFile) -> Ailment:
         """What the target suffers from, as far as it is known now."""
         component = self.topology.components.get(incident.target)
-        signature = signature_of(incident.scores)
+        worst: dict[str, float] = {}
+        for name, score in incident.scores.items():
+            metric = name.rpartition(": ")[2]  # What a replica or an edge shows is a symptom too.
+            worst[metric] = max(score, worst.get(metric, score))
+        signature = signature_of(worst)
         return Ailment(signature=signature, kind=component.kind if component else "service")
 
     def rank(self, incident: CaseFile, names: Sequence[str], now_s: float) -> Sequence[Estimate]:

@@ -1,8 +1,8 @@
 """When each candidate would have noticed each recorded incident: detectors over arrays of lanes.
 
 A lane is a candidate at work on one metric of one incident. The lines that decide are those of the
-live detector (`mendel.core.detect.advance`), and the samples are those that the live one had; so the
-decisions are the same, bit for bit, until an action was run. What was read from then on is the
+live detector (`mendel.core.detect.advance`), and the samples are those that the live one had; so
+the decisions are the same, bit for bit, until an action was run. What was read from then on is that
 action's doing. For candidates that are slower the readings of the trouble before it are repeated:
 it would have lasted.
 
@@ -13,7 +13,7 @@ those that have not begun cost nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -134,26 +134,29 @@ class _Lines:
     def __init__(
         self, watches: Sequence[WatchConfig], metrics: Sequence[str], lanes: NDArray[np.intp]
     ) -> None:
-        table = [[threshold_of(watch, metric) for watch in watches] for metric in metrics]
-        assert all(each is not None for row in table for each in row), "lines are no genes"
+        table = [
+            [line for watch in watches if (line := threshold_of(watch, metric)) is not None]
+            for metric in metrics
+        ]
 
-        def of_all(kind: type, read: object) -> NDArray[np.generic]:
-            rows = [[read(each) for each in row] for row in table]  # type: ignore[operator]
-            return np.array(rows, kind).reshape(len(metrics), len(watches))[lanes]
+        def of_all(read: Callable[[Threshold], float]) -> Floats:
+            rows = [[read(each) for each in row] for row in table]
+            return np.array(rows, np.float64).reshape(len(metrics), len(watches))[lanes]
 
-        self.samples = of_all(np.int64, lambda each: each.samples)
-        self.of = of_all(np.int64, lambda each: each.of)
-        self.clear = of_all(np.int64, lambda each: each.clear)
-        self._above = of_all(np.float64, lambda each: _or(each.above, math.inf))
-        self._below = of_all(np.float64, lambda each: _or(each.below, -math.inf))
-        self._ease_above = of_all(np.float64, lambda each: each.margin * abs(_or(each.above, 0.0)))
-        self._ease_below = of_all(np.float64, lambda each: each.margin * abs(_or(each.below, 0.0)))
+        self.samples = of_all(lambda each: each.samples).astype(np.int64)
+        self.of = of_all(lambda each: each.of).astype(np.int64)
+        self.clear = of_all(lambda each: each.clear).astype(np.int64)
+        self._above = of_all(lambda each: _or(each.above, math.inf))
+        self._below = of_all(lambda each: _or(each.below, -math.inf))
+        self._ease_above = of_all(lambda each: each.margin * abs(_or(each.above, 0.0)))
+        self._ease_below = of_all(lambda each: each.margin * abs(_or(each.below, 0.0)))
 
     def is_bad(self, values: Floats, alarmed: NDArray[np.int64], begun: int) -> NDArray[np.int64]:
         """As `Threshold.is_bad`; what is no sample is not."""
         above = self._above[:begun] - alarmed * self._ease_above[:begun]
         below = self._below[:begun] + alarmed * self._ease_below[:begun]
-        return ((values > above) | (values < below)).astype(np.int64)
+        bad: NDArray[np.int64] = ((values > above) | (values < below)).astype(np.int64)
+        return bad
 
 
 def threshold_of(watch: WatchConfig, metric: str) -> Threshold | None:

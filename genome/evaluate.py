@@ -21,6 +21,7 @@ from typing import TypeVar
 
 import numpy as np
 from msgspec import Struct, structs
+from numpy.typing import NDArray
 
 from ..core.levels import LEVELS
 from ..core.playbook import DEFAULT_PLANS, PlaybookConfig
@@ -33,7 +34,7 @@ from ..core.triage import TriageConfig
 from ..core.verify import VerifyConfig
 from ..core.watch import WatchConfig
 from ..errors import ConfigError
-from .detection import Noticed, Signals
+from .detection import Signals
 from .history import History, PastIncident
 from .outcomes import Outcomes
 from .scores import OBJECTIVES, Matrix, Scores
@@ -41,9 +42,13 @@ from .space import Genome, Space
 from .walk import TrialConfig, Walk, ranking
 
 T = TypeVar("T", bound=Struct)
+Array = NDArray[np.float64]
 
 # Fewer cases than these tell nothing: the config in force keeps its place.
 SUPPORT = 8.0
+_DAY_S = 86_400.0
+# Of less calm than an hour no rate of false alarms can be told.
+_DAYS_MIN = 1.0 / 24.0
 # The columns of the constraints.
 CONSTRAINTS = ("refused", "unsupported", "too_many_actions")
 
@@ -104,9 +109,14 @@ class HealingTrial:
         objectives, constraints = zip(*rows, strict=True)
         return Scores(np.array(objectives), np.array(constraints))
 
-    def judge(self, genomes: Sequence[Genome]) -> Scores:
-        """Judge genomes that need not be points of the space, by all incidents."""
-        return self._bench(len(self._incidents)).judge(genomes)
+    def by_incident(self, points: Matrix) -> Array:
+        """Objectives of points in each incident, shape (n, incidents, m); their means are `Scores`.
+
+        Raises:
+            ConfigError: a point is refused by its configs.
+        """
+        genomes = [self._space.decode(point) for point in points]
+        return self._bench(len(self._incidents)).judge(genomes)[0]
 
     def _judge(self, points: Matrix, count: int) -> Scores:
         self.judged += len(points)
@@ -117,11 +127,12 @@ class HealingTrial:
             except ConfigError:
                 genomes.append(None)
         sound = [each for each in genomes if each is not None]
-        scores = self._bench(count).judge(sound)
         objectives = np.full((len(points), len(OBJECTIVES)), self._config.unseen_s)
         constraints = np.ones((len(points), len(CONSTRAINTS)))
         which = np.array([each is not None for each in genomes])
-        objectives[which], constraints[which] = scores.objectives, scores.constraints
+        if sound:
+            found, constraints[which] = self._bench(count).judge(sound)
+            objectives[which] = found.mean(axis=1)
         return Scores(objectives, constraints)
 
     def _bench(self, count: int) -> _Bench:
@@ -176,39 +187,38 @@ class _Bench:
         self._groups = {ailment: np.array(found) for ailment, found in groups.items()}
         self._usual = self._walk(base).steps
 
-    def judge(self, genomes: Sequence[Genome]) -> Scores:
-        if not genomes:
-            return Scores(np.empty((0, len(OBJECTIVES))), np.empty((0, len(CONSTRAINTS))))
+    def judge(self, genomes: Sequence[Genome]) -> tuple[Array, Matrix]:
+        """Objectives by incident, shape (n, incidents, m), and constraints, shape (n, k)."""
         noticed = self._signals.noticed([_part(each, "watch", WatchConfig) for each in genomes])
-        rows = [self._score(each, noticed, place) for place, each in enumerate(genomes)]
-        objectives, constraints = zip(*rows, strict=True)
-        return Scores(np.array(objectives), np.array(constraints))
+        walks = [self._walk(each) for each in genomes]
+        objectives = [
+            self._objectives(genome, walk, noticed.at_s[place], noticed.false_alarms[place])
+            for place, (genome, walk) in enumerate(zip(genomes, walks, strict=True))
+        ]
+        return np.array(objectives), np.array([self._constraints(walk) for walk in walks])
 
-    def _score(
-        self, genome: Genome, noticed: Noticed, place: int
-    ) -> tuple[list[float], list[float]]:
-        walks = self._walk(genome)
-        at_s, false = noticed.at_s[place], noticed.false_alarms[place]
-        is_seen = np.isfinite(at_s) & self._real
+    def _objectives(self, genome: Genome, walks: _Walks, at_s: Matrix, false: Matrix) -> Matrix:
+        """In the order of `OBJECTIVES`: minutes of harm, seconds, alarms per day, price."""
+        config, is_seen = self._config, np.isfinite(at_s)
         hold_s = np.minimum(self._held_s, _part(genome, "triage", TriageConfig).hold_s)
         noticed_s = np.where(is_seen, at_s - self._onsets_s, 0.0)
-        lasts_s = np.where(is_seen, noticed_s + hold_s + walks.over_s, self._config.unseen_s)
-        lasts_s = lasts_s[self._real]
-        false_actions = false * np.minimum(walks.actions, 1.0)
-        price = np.where(is_seen, walks.price, 0.0) + false_actions * self._config.step_price
-        days = max(self._signals.calm_s / 86_400.0, 1e-9)
-        objectives = [
-            float(np.mean(lasts_s * self._signals.weights[self._real]) / 60.0),
-            float(np.mean(lasts_s)),
-            float(np.sum(false) / days),
-            float(np.mean(price)),
-        ]
-        most = float(walks.actions.max())
-        return objectives, [
-            0.0,
-            self._unsupported(walks.steps),
-            max(0.0, most - self._policy.component_actions),
-        ]
+        lasts_s = np.where(is_seen, noticed_s + hold_s + walks.over_s, config.unseen_s)
+        lasts_s *= self._real
+        days = max(self._signals.calm_s / _DAY_S, _DAYS_MIN) / len(at_s)
+        needless = false * np.minimum(walks.actions, 1.0) * config.step_price
+        return np.stack(
+            (
+                lasts_s * self._signals.weights / 60.0,
+                lasts_s,
+                false / days,
+                walks.price * (is_seen & self._real) + needless,
+            ),
+            axis=1,
+        )
+
+    def _constraints(self, walks: _Walks) -> list[float]:
+        too_many = float(walks.actions.max()) - self._policy.component_actions
+        return [0.0, self._unsupported(walks.steps), max(0.0, too_many)]
 
     def _unsupported(self, steps: Mapping[Ailment, tuple[str, ...]]) -> float:
         """Share of the incidents in which something is tried of which too little is known."""

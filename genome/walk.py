@@ -101,7 +101,7 @@ class Walk:
         run_s = self._outcomes.run_s(self._ailment.kind, action.name)
         judged_s = now_s + run_s + action.settle_s + treatment.care.verify.window_s
         # What shows too late for its verdict is a cure all the same, and the next step in vain.
-        cured, worse = going & drawn.cured, going & drawn.worse
+        cured, worse = going & drawn.cured, going & drawn.worse & np.isinf(self.over_s)
         self.over_s[cured] = np.minimum(self.over_s, now_s + drawn.after_s)[cured]
         self.over_s[worse] = judged_s + config.worse_s + config.person_s
         self._open &= ~worse
