@@ -160,6 +160,8 @@ class Evidence:
         """Bring the weights up to date."""
         elapsed_s = max(0.0, now_s - self.at_s) if self.tries else 0.0
         halvings = elapsed_s / config.half_life_s + (case - self.at_case) / config.half_life_cases
+        if not halvings:
+            return
         kept = 2.0**-halvings
         self.cured *= kept
         self.failed *= kept
