@@ -12,10 +12,9 @@ from mendel.core.verify import VerifyConfig
 from mendel.core.watch import WatchConfig
 from mendel.errors import ConfigError
 from mendel.genome.evaluate import CONSTRAINTS, HealingTrial
-from mendel.genome.healing import HealingGenome
 from mendel.genome.history import History
 from mendel.genome.scores import OBJECTIVES
-from mendel.genome.space import Space
+from mendel.genome.space import Genome, Space
 from mendel.genome.walk import TrialConfig
 from msgspec import structs
 from pasts import ONSET_S, a_history, a_past, a_verdict, means
@@ -24,27 +23,25 @@ PLAN = ("restart", "replace")
 OK = Threshold(below=0.5, samples=3, of=5, clear=3)
 
 
-def a_genome(
-    *plan: str, samples: int = 3, window_s: float = 5.0, attempts: int = 2
-) -> HealingGenome:
-    return HealingGenome(
-        watch=WatchConfig(thresholds={"ok": structs.replace(OK, samples=samples)}),
-        verify=VerifyConfig(window_s=window_s),
-        playbooks={"service": PlaybookConfig(plan=plan or PLAN, attempts=attempts)},
-    )
+def a_genome(*plan: str, samples: int = 3, window_s: float = 5.0, attempts: int = 2) -> Genome:
+    return {
+        "watch": WatchConfig(thresholds={"ok": structs.replace(OK, samples=samples)}),
+        "verify": VerifyConfig(window_s=window_s),
+        "playbook/service": PlaybookConfig(plan=plan or PLAN, attempts=attempts),
+    }
 
 
 def judged(
-    *genomes: HealingGenome,
+    *genomes: Genome,
     history: History | None = None,
     level: Level = "basic",
     policy: PolicyConfig | None = None,
 ) -> list[dict[str, float]]:
     """Objectives and constraints by name; the first genome is the one in force."""
     history = history or a_history()
-    space = Space(genomes[0].parts())
+    space = Space(genomes[0])
     trial = HealingTrial(space, history.incidents, history, TrialConfig(level=level), policy)
-    scores = trial(np.array([space.encode(each.parts()) for each in genomes]))
+    scores = trial(np.array([space.encode(each) for each in genomes]))
     return [
         dict(zip((*OBJECTIVES, *CONSTRAINTS), map(float, (*row, *kept)), strict=True))
         for row, kept in zip(scores.objectives, scores.constraints, strict=True)
@@ -139,10 +136,8 @@ class TestConstraints:
             means={**history.means, "worker": means("restart", "drain")},
         )
 
-        def with_worker(*plan: str) -> HealingGenome:
-            genome = a_genome()
-            worker = PlaybookConfig(plan=plan)
-            return structs.replace(genome, playbooks=genome.playbooks | {"worker": worker})
+        def with_worker(*plan: str) -> Genome:
+            return {**a_genome(), "playbook/worker": PlaybookConfig(plan=plan)}
 
         incumbent, other = judged(
             with_worker("restart", "drain"), with_worker("drain", "restart"), history=history
@@ -160,7 +155,7 @@ class TestConstraints:
 class TestTrial:
     def test_the_same_point_always_gets_the_same_and_is_judged_once(self) -> None:
         history, genome = a_history(), a_genome()
-        space = Space(genome.parts())
+        space = Space(genome)
         trial = HealingTrial(space, history.incidents, history)
         points = space.canonical(np.random.default_rng(1).random((5, space.dimensions)))
 
@@ -172,7 +167,7 @@ class TestTrial:
 
     def test_the_means_by_incident_are_the_scores(self) -> None:
         history, genome = a_history(), a_genome()
-        space = Space(genome.parts())
+        space = Space(genome)
         trial = HealingTrial(space, history.incidents, history)
         points = space.canonical(np.random.default_rng(1).random((5, space.dimensions)))
 
@@ -180,9 +175,9 @@ class TestTrial:
 
     def test_a_part_of_the_incidents_is_the_same_part_for_all(self) -> None:
         history, genome = a_history(), a_genome()
-        space = Space(genome.parts())
+        space = Space(genome)
         trial = HealingTrial(space, history.incidents, history)
-        point = space.encode(genome.parts())[np.newaxis]
+        point = space.encode(genome)[np.newaxis]
 
         some = trial(point, share=0.2)
 
@@ -195,4 +190,4 @@ class TestTrial:
 
     def test_without_incidents_there_is_nothing_to_judge_by(self) -> None:
         with pytest.raises(ConfigError, match="there is no incident to judge by"):
-            HealingTrial(Space(a_genome().parts()), (), a_history())
+            HealingTrial(Space(a_genome()), (), a_history())
