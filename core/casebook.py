@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ..bus.messages import (
     ActionFinished,
@@ -30,7 +30,7 @@ from ..bus.messages import (
     TargetProbed,
 )
 from .casefile import CaseFile, Stage
-from .effects import Effect, Publish
+from .effects import Effect, Publish, Record
 from .health import of_component
 from .incident import Incident
 from .load_control import LoadControl, is_relief
@@ -56,11 +56,13 @@ class Past(Struct, frozen=True):
         closed_s: when it was closed.
         attempts: what was tried.
         told_s: when a person was told of it; minus infinity for never.
+        lesson: what its last action taught, if anything.
     """
 
     closed_s: float
     attempts: tuple[Attempt, ...]
     told_s: float
+    lesson: ExperienceRecord | None = None
 
 
 class Casebook:
@@ -310,10 +312,19 @@ class Casebook:
             self,
             past.attempts if past and relapse else (),
         )
-        if past is not None and relapse:
-            incident.told_s = past.told_s
         self.incidents[target] = incident
-        return incident.open(anomaly, now_s)
+        if past is None or not relapse:
+            return incident.open(anomaly, now_s)
+        incident.told_s = past.told_s
+        return self._unlearn(past.lesson, now_s) + incident.open(anomaly, now_s)
+
+    def _unlearn(self, lesson: ExperienceRecord | None, now_s: float) -> list[Effect]:
+        """A target is ill again so soon after an action helped that it hardly did."""
+        if lesson is None or lesson.verdict != "helped":
+            return []
+        relapsed = structs.replace(lesson, verdict="relapsed", took_s=0.0, at_s=now_s)
+        self.learn(relapsed)
+        return [Record(relapsed)]
 
     def _on_health(self, target: str, status: Status, reason: str, now_s: float) -> list[Effect]:
         self.health[target] = status
@@ -393,7 +404,8 @@ class Casebook:
             if incident.stage is not Stage.CLOSED:
                 continue
             del self.incidents[target]
-            self._past[target] = Past(now_s, tuple(incident.treatment.attempts), incident.told_s)
+            attempts = tuple(incident.treatment.attempts)
+            self._past[target] = Past(now_s, attempts, incident.told_s, incident.lesson)
             for other in self.incidents.values():
                 if other.cause == target:
                     effects += other.on_cause_closed(now_s)

@@ -60,6 +60,7 @@ class CaseFile:
         concerned: the target, and those of its replicas and edges that were in alarm.
         asked_s: when the present triage began; evidence must be newer.
         told_s: when a person was told of it, or of the incident that it is a relapse of.
+        lesson: what its last action taught, if anything.
         settled_s: until when it was last given time to follow a cause that is over.
     """
 
@@ -81,6 +82,7 @@ class CaseFile:
         self._waits_for = ""
         self.told_s = -math.inf
         self._isolated = False
+        self.lesson: ExperienceRecord | None = None
         self._ailment: Ailment | None = None  # What the last action was chosen against.
         self._launched_s = opened_s
         self._timers: dict[str, None] = {}
@@ -214,7 +216,7 @@ class CaseFile:
         """
         if not self.treatment.mark(verdict) or self._ailment is None:
             return None
-        return ExperienceRecord(
+        self.lesson = ExperienceRecord(
             incident=self.name,
             target=self.target,
             action=self.treatment.refuted,
@@ -223,6 +225,7 @@ class CaseFile:
             took_s=now_s - self._launched_s,
             at_s=now_s,
         )
+        return self.lesson
 
     def _outcome(self) -> str:
         match self.stage:

@@ -43,8 +43,9 @@ from .gene import Gene
 from .records import Ailment, ExperienceRecord
 from .units import format_duration
 
-# What makes things worse teaches more than what merely does nothing.
-_WEIGHTS = {"helped": 1.0, "no_effect": 1.0, "failed": 1.0, "worse": 2.0}
+# What makes things worse teaches more than what merely does nothing. A relapse has to outweigh the
+# cure that it was taken for.
+_WEIGHTS = {"helped": 1.0, "no_effect": 1.0, "failed": 1.0, "worse": 2.0, "relapsed": 2.0}
 
 # What is seen elsewhere counts for a part: in components of other kinds, in those of this kind with
 # other symptoms, in cases like this. Before several kinds were seen, nobody can learn from cases
@@ -172,6 +173,10 @@ class Evidence:
 
     def add(self, verdict: str, took_s: float) -> None:
         """Take in one more case."""
+        if verdict == "relapsed":  # It is on record already, as a cure.
+            self.cures -= min(self.cures, 1)
+            self.failed += _WEIGHTS[verdict]
+            return
         self.tries += 1
         if verdict != "helped":
             self.failed += _WEIGHTS[verdict]

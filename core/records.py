@@ -128,7 +128,8 @@ class ExperienceRecord(Struct, frozen=True, kw_only=True, tag="experience"):
         target: what it was run on.
         action: its name.
         ailment: what was known when it was chosen.
-        verdict: ``helped``, ``no_effect``, ``worse`` or ``failed``.
+        verdict: ``helped``, ``no_effect``, ``worse``, ``failed``, or ``relapsed``: it had helped,
+            and was on record as such, but the target fell ill again soon.
         took_s: time from its start to the verdict; 0.0 when it is not known.
         at_s: loop time of the verdict; negative when it is older than this run of mendel.
     """

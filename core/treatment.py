@@ -258,7 +258,8 @@ class Treatment:
     def _remedy(self, name: str, ailment: Ailment) -> Remedy:
         facts = self.care.actions.get(name) or ActionFacts(name=name)
         takes_s = _TIMEOUT_SHARE * facts.timeout_s + facts.settle_s
-        in_vain = (each for each in self.attempts if each.verdict in ("no_effect", "failed"))
+        # One that helped is among them only in a relapse, and then it did not for long.
+        in_vain = (each for each in self.attempts if each.verdict not in ("", "refused"))
         return Remedy(
             action=name,
             prior=prior_of(name, ailment.kind, ailment.cause),

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from statistics import NormalDist
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, structs
 from numpy.typing import NDArray
 
 from ..core.priors import prior_of
@@ -136,9 +136,12 @@ class Outcomes:
 
 
 def _fact(incident: PastIncident, action: str, attempt: int) -> ExperienceRecord | None:
-    """What is on record of this very try."""
-    tries = [each for each in incident.tried if each.action == action]
-    return tries[attempt] if attempt < len(tries) else None
+    """What is on record of this very try; a cure that did not last was none."""
+    records = [each for each in incident.tried if each.action == action]
+    tries = [each for each in records if each.verdict != "relapsed"]
+    fact = tries[attempt] if attempt < len(tries) else None
+    lasted = len(tries) == len(records) or fact is None or fact.verdict != "helped"
+    return fact if lasted else structs.replace(fact, verdict="no_effect")
 
 
 def _worse_shares(records: Sequence[ExperienceRecord]) -> Mapping[str, float]:

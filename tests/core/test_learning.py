@@ -107,6 +107,39 @@ class TestExperience:
         assert (clinic.closed, learned(clinic)) == ([("cart", "healed")], [])
 
 
+class TestRelapse:
+    def test_a_cure_that_did_not_last_was_none(self) -> None:
+        clinic = Clinic(care=care(PlaybookConfig()))
+        clinic.sick()
+        clinic.finish()
+        clinic.wait(3)
+        clinic.well()
+
+        clinic.wait(60)
+        clinic.sick()
+
+        assert learned(clinic) == [("restart", "helped", 3.0), ("restart", "relapsed", 0.0)]
+        assert clinic.actions == ["cart: restart", "cart: replace"]
+
+    def test_one_that_held_for_long_stays_one(self) -> None:
+        clinic = Clinic(care=care(PlaybookConfig()))
+
+        a_trouble(clinic, cure="restart")
+        a_trouble(clinic, cure="restart")
+
+        assert [verdict for _, verdict, _ in learned(clinic)] == ["helped", "helped"]
+
+    def test_a_relapse_after_no_cure_says_nothing_new(self) -> None:
+        clinic = Clinic(care=care(PlaybookConfig()))
+        clinic.sick()
+        clinic.finish(outcome="failed")
+        clinic.well()
+
+        clinic.sick()
+
+        assert learned(clinic) == [("restart", "failed", 0.0)]
+
+
 class TestWords:
     def test_the_choice_is_explained_once_there_is_experience(self) -> None:
         clinic = Clinic(care=ADVANCED)

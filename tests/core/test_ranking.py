@@ -124,6 +124,12 @@ class TestChance:
     def test_what_made_it_worse_counts_more_than_what_did_nothing(self) -> None:
         assert told(after(a_case("worse"))).chance < told(after(a_case("failed"))).chance
 
+    def test_a_relapse_outweighs_the_cure_that_it_was_taken_for(self) -> None:
+        relapsed = told(after(a_case("helped"), a_case("relapsed")))
+
+        assert relapsed.chance < told(after()).chance
+        assert relapsed.words == "restart cured 0 of 1 like this"
+
     @pytest.mark.parametrize("now_s", [30 * 86_400.0, 0.0])
     def test_old_cases_fade_with_time_and_with_newer_cases(self, now_s: float) -> None:
         config = RankingConfig(half_life_cases=1.0 if now_s == 0.0 else 1e12)

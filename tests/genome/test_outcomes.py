@@ -92,3 +92,10 @@ def test_support_counts_cases_of_the_kind() -> None:
 
     assert world.support(Ailment(kind="service"), "replace") > 8.0
     assert world.support(Ailment(kind="database"), "replace") == 0.0
+
+
+def test_a_cure_that_did_not_last_is_none() -> None:
+    relapsed = a_past("1-1", a_verdict("restart", "helped"), a_verdict("restart", "relapsed"))
+    world = a_world(History(incidents=(relapsed,), means={"service": means("restart")}))
+
+    assert world.draw("restart", 0, np.arange(1)).cured.tolist() == [False]
