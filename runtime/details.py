@@ -83,20 +83,22 @@ def bands_of(watch: TargetWatch) -> dict[str, Band]:
 
 def audit_view(rows: Sequence[AuditRow], verified: Verified) -> AuditView:
     """The audit trail for people."""
-    lines = tuple(
-        AuditLine(
-            seq=row.seq,
-            utc=row.utc,
-            kind=row.kind,
-            who=row.who,
-            target=row.target,
-            detail=_object(row.detail),
-        )
-        for row in rows
-    )
+    lines = tuple(audit_line(row) for row in rows)
     whole = verified.broken_seq is None
     problem = "" if whole else f"row {verified.broken_seq}: {verified.reason}"
     return AuditView(lines=lines, whole=whole, problem=problem)
+
+
+def audit_line(row: AuditRow) -> AuditLine:
+    """One line of the audit trail for people."""
+    return AuditLine(
+        seq=row.seq,
+        utc=row.utc,
+        kind=row.kind,
+        who=row.who,
+        target=row.target,
+        detail=_object(row.detail),
+    )
 
 
 def _object(text: str) -> dict[str, object]:

@@ -26,12 +26,13 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from ...errors import ConfigError, MendelError
-from . import check, config, history, live, record, telemetry, web
+from . import audit, check, config, history, live, record, telemetry, web
 from .demo import demo
 from .drill import drill
 from .output import PLAIN, Form, Out
 from .replay import replay, scenarios
 from .run import run
+from .top import top
 
 _USAGE = 2
 _BUG = 70
@@ -53,6 +54,7 @@ app.command(demo)
 app.command(run)
 app.command(check.check)
 app.command(live.status)
+app.command(top)
 app.command(live.events)
 app.command(live.pause)
 app.command(live.deployed)
@@ -63,6 +65,7 @@ app.command(config.reload)
 app.command(config.config)
 app.command(live.agents)
 app.command(history.incidents)
+app.command(audit.audit)
 app.command(record.record)
 app.command(web.web)
 app.command(telemetry.telemetry)

@@ -218,3 +218,42 @@ class TestVerify:
 
         found = json.loads(capsys.readouterr().out)
         assert found["broken_seq"] == found["rows"] + 1
+
+
+class TestAudit:
+    def test_who_did_what_is_listed_newest_first(
+        self, past: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["audit", "--state", str(past)]) == 0
+
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].split() == ["SEQ", "WHEN", "WHAT", "WHO", "TARGET", "WHY"]
+        assert "approval given" in lines[1]
+        assert "ann" in lines[1]
+        assert lines[-1].endswith("restart")
+
+    def test_programs_get_the_details(self, past: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["audit", "-n", "1", "--state", str(past), "--output", "json"]) == 0
+
+        (line,) = json.loads(capsys.readouterr().out)
+        assert (line["who"], line["detail"]["approval"]) == ("ann", "1-2.1")
+
+    def test_it_can_be_checked(self, past: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["audit", "verify", "--state", str(past)]) == 0
+        assert "the audit trail is intact" in capsys.readouterr().out
+
+
+class TestSuccess:
+    def test_a_period_in_words(self, past: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["status", "--since", "36500d", "--state", str(past)]) == 0
+
+        printed = " ".join(capsys.readouterr().out.split())
+        assert "2: 1 healed, 0 passed by themselves, 0 were symptoms, 1 open" in printed
+        assert "healed without a person 100.0%" in printed
+        assert "onset to detection mean 500ms" in printed
+
+    def test_nothing_in_it(self, past: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["status", "--since", "1h", "--state", str(past), "--output", "json"]) == 0
+
+        found = json.loads(capsys.readouterr().out)
+        assert (found["incidents"], found["effectiveness"], found["recovery"]) == (0, None, None)
