@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .core.topology import Component
     from .errors import CallNotPermitted, MendelError
     from .runtime.config import Config, load
+    from .runtime.healing.create import create
+    from .runtime.healing.protocol import SelfHealing
+    from .runtime.healing.recommend import Recommendation, Traits, recommend
     from .runtime.launch import launch
     from .runtime.replay import replay
     from .runtime.system import System
@@ -45,14 +48,19 @@ _HOMES = {
     "Message": ".bus.messages",
     "Probe": ".agents.ports",
     "RecoveryProposed": ".bus.messages",
+    "Recommendation": ".runtime.healing.recommend",
     "Sample": ".agents.ports",
+    "SelfHealing": ".runtime.healing.protocol",
     "System": ".runtime.system",
+    "Traits": ".runtime.healing.recommend",
     "World": ".agents.ports",
+    "create": ".runtime.healing.create",
     "guard": ".agents.guards.registry",
     "guards": ".agents.guards.registry",
     "launch": ".runtime.launch",
     "load": ".runtime.config",
     "on": ".agents.agent",
+    "recommend": ".runtime.healing.recommend",
     "replay": ".runtime.replay",
 }
 
@@ -75,15 +83,20 @@ __all__ = [
     "MendelError",
     "Message",
     "Probe",
+    "Recommendation",
     "RecoveryProposed",
     "Sample",
+    "SelfHealing",
     "System",
+    "Traits",
     "World",
+    "create",
     "guard",
     "guards",
     "launch",
     "load",
     "on",
+    "recommend",
     "replay",
 ]
 

@@ -213,6 +213,16 @@ class Rounds(Generic[P]):
         news += chart.watch.on_sample(look.probe.name, metrics, detail, now_s)
         return [*_published(news), *self._done(look, now_s)]
 
+    def on_told(
+        self, target: str, probe: str, metrics: Mapping[str, float], detail: str, now_s: float
+    ) -> list[Effect]:
+        """A sample has come by itself, while nobody carries looks out; it answers like a look."""
+        look = next(each for each in self._looks[target] if each.probe.name == probe)
+        chart = look._chart
+        chart.rows.add(now_s, metrics)
+        told = chart.watch.on_sample(probe, metrics, detail, now_s)
+        return [*_published(told), *self._answer(look, now_s)]
+
     def on_no_data(self, look: Look[P], now_s: float) -> list[Effect]:
         """A look has come back with nothing: neither up nor down."""
         return [] if look.is_over else self._done(look, now_s)

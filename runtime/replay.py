@@ -20,6 +20,7 @@ from ..scenarios.replay import Outcome
 from ..scenarios.scoring import Broken
 from .config import Config, Loaded, load
 from .healing.direct import DirectSystem
+from .levels import at_level
 from .plugins import load_plugins
 from .system import System
 
@@ -120,16 +121,6 @@ def builder(
         return System(fitting, world, MemoryJournal(), run=run, plugins=plugins, pauses=pauses)
 
     return build
-
-
-def at_level(config: Config, level: Level) -> Config:
-    """The same configuration with every component on one level."""
-    return structs.replace(
-        config,
-        defaults=structs.replace(config.defaults, level=level),
-        kinds={name: structs.replace(each, level=None) for name, each in config.kinds.items()},
-        components=tuple(structs.replace(each, level=None) for each in config.components),
-    )
 
 
 def _row_by_row(config: Config) -> Config:

@@ -34,11 +34,14 @@ from ..bus.messages import (
     Status,
 )
 from ..core.health import Overall, of_component, overall
+from ..core.levels import Level
 from ..core.policy import Pause
 from ..core.restarts import ChildSpec
+from ..documents.kinds import did_you_mean
 from ..errors import BusClosed, ConfigError, PluginError
 from .config import Config
 from .factory import Parts, build
+from .levels import with_level
 from .revision import Aside, ask_agents, in_force, inline, prepare, put_into_force, settle
 from .specs import ComponentSpec
 from .supervision import ChildStatus, Crashed, Event, Started
@@ -232,6 +235,32 @@ class System:
                 self.add_agent(plugin)
             await settle(self.world)
             return changed
+
+    async def change_level(
+        self, component: str, level: Level, *, who: str = "", reason: str = ""
+    ) -> ConfigChanged:
+        """Heal a component on another level from now on, its open incident included.
+
+        It holds until the configuration is read again.
+
+        Args:
+            component: its name.
+            level: which.
+            who: the person or program that asks for it.
+            reason: why.
+
+        Returns:
+            What was published about it.
+
+        Raises:
+            ConfigError: there is no such component.
+        """
+        components = self.parts.casebook.topology.components
+        if component not in components:
+            help_ = did_you_mean(component, list(components), "components")
+            raise ConfigError(f"there is no component {component!r}; {help_}")
+        config = with_level(self.config, components[component], level)
+        return await self.reconfigure(config, who=who, reason=reason)
 
     def _turnover(self, wanted: Sequence[LoadedAgent]) -> tuple[list[LoadedAgent], list[str]]:
         """Plug-ins that come, and the names of those that go; one of another class does both."""
