@@ -167,6 +167,8 @@ class Incident(CaseFile):
             return self._next(reason, now_s)
         if message.outcome == "succeeded":
             return self._verify(message.settle_s, reason, now_s)
+        if message.outcome == "not_run":  # What nobody did teaches nothing.
+            self.treatment.mark("failed")
         learned = self._learn("failed", now_s)
         if self.status is Status.HEALTHY:
             why = f"{reason}; all metrics within bounds all the same"

@@ -178,6 +178,8 @@ class AgentsHealer:
             if not self._setup.world.is_told_of(target):
                 raise ConfigError(f"{target!r} has probes of its own; nothing is told of it")
             self._setup.world.tell(target, Sample(checked, detail))
+        elif self._setup.world.is_told_of(target):
+            raise ConfigError(f"{target!r} has no probe of its own; its metrics have to be told")
 
         def is_it(message: Message) -> bool:
             return isinstance(message, TargetProbed) and message.target == target

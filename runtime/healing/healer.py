@@ -291,6 +291,10 @@ class Healer:
 
     def _detected(self, target: str, at_s: float) -> Detection:
         self._clock.run()
+        for command in self._notes.idle(target):
+            if command.intent not in self._parts.ledger.under_way:
+                self._driver.tell(_withdrawn(command, at_s))
+                self._clock.run()
         return self._notes.detection(target, at_s)
 
     async def _look(self, target: str, now_s: float | None) -> Detection:
@@ -367,6 +371,20 @@ def health_of(parts: Parts, now_s: float) -> HealthStatus:
 
 def _settings(agent: type[Agent], settings: Mapping[str, Mapping[str, Any]]) -> Any:
     return convert_config(agent, settings.get(agent.name, {}))
+
+
+def _withdrawn(command: RunAction, now_s: float) -> ActionFinished:
+    """What has become well by itself needs no action that nobody has begun."""
+    return ActionFinished(
+        target=command.target,
+        intent=command.intent,
+        incident=command.incident,
+        action=command.action,
+        outcome="not_run",
+        detail="it was well before anybody did it",
+        duration_s=0.0,
+        finished_s=now_s,
+    )
 
 
 def not_run(response: Response, why: str, now_s: float) -> ActionFinished:

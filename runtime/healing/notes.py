@@ -12,6 +12,7 @@ from ...bus.messages import (
     IncidentOpened,
     Message,
     RunAction,
+    Status,
 )
 from ...core.casefile import Stage
 from ...core.incident import Incident
@@ -118,6 +119,14 @@ class Notes:
             return False
         is_due = command.action == NOTIFY or incident.stage is Stage.RECOVERING
         return self._runs_itself or is_due
+
+    def idle(self, target: str) -> list[RunAction]:
+        """Commands that are still wanted although the component is well."""
+        home = home_of(target)
+        if self._parts.casebook.status_of(home) is not Status.HEALTHY:
+            return []
+        commands = self._commands.get(home, ())
+        return [each for each in commands if each.action != NOTIFY and self.is_wanted(each)]
 
     def recovery(self, target: str) -> RecoveryStatus:
         """How far the recovery of a target has come."""

@@ -61,6 +61,15 @@ class TestExperience:
 
         assert learned(clinic) == [("restart", "no_effect", 15.0), ("replace", "helped", 14.0)]
 
+    def test_what_nobody_did_teaches_nothing(self) -> None:
+        clinic = Clinic(care=ADVANCED)
+        clinic.sick()
+
+        clinic.finish(outcome="not_run", detail="it was well before")
+
+        assert learned(clinic) == []
+        assert clinic.stage() == "waiting"
+
     def test_a_plan_that_a_person_wrote_is_left_for_good_reasons_only(self) -> None:
         plan = ("restart", "replace")
         clinic = Clinic(care=care(PlaybookConfig(plan=plan, attempts=1, relapse_s=0.0)))

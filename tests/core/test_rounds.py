@@ -194,6 +194,16 @@ class TestFreshLooks:
         assert rounds_of(Probe()).on_message(ProbeNow(target="nobody"), 3.0) == []
 
 
+    def test_a_sample_that_comes_by_itself_answers_like_a_look(self) -> None:
+        rounds = rounds_of(Probe())
+        look(rounds, 0.0)
+        rounds.on_message(ProbeNow(target="cart"), 3.0)
+
+        told = messages(rounds.on_told("cart", "http", {"ok": 0.0}, "", 3.0))
+
+        assert [type(each) for each in told] == [HealthChanged, TargetProbed]
+
+
 class TestActions:
     def test_what_a_target_shows_while_it_is_restarted_is_no_news(self) -> None:
         rounds = rounds_of(Probe())
