@@ -15,6 +15,7 @@ from ..bus.consumers import describe
 from ..bus.envelope import Envelope
 from ..bus.local import LocalBus
 from ..bus.mailbox import Mailbox
+from .meter import Meter, metered
 from .ports import Journal
 from .timers import Timers
 
@@ -39,6 +40,7 @@ class Life:
         "_children",
         "_failure",
         "_mailbox",
+        "_meter",
         "_task",
         "bus",
         "in_hand",
@@ -48,7 +50,13 @@ class Life:
     )
 
     def __init__(
-        self, name: str, bus: LocalBus, mailbox: Mailbox, timers: Timers, journal: Journal | None
+        self,
+        name: str,
+        bus: LocalBus,
+        mailbox: Mailbox,
+        timers: Timers,
+        journal: Journal | None,
+        meter: Meter | None = None,
     ) -> None:
         self.name = name
         self.bus = bus
@@ -56,6 +64,7 @@ class Life:
         self.journal = journal
         self.in_hand: Envelope | None = None
         self._mailbox = mailbox
+        self._meter = meter or Meter()
         self._task: asyncio.Task[Any] | None = asyncio.current_task()
         self._children: set[asyncio.Task[None]] | None = None
         self._failure: BaseException | None = None
@@ -78,11 +87,12 @@ class Life:
         context.run(_spawned_by.set, cause)
         context.run(current_actor.set, None)
         child = asyncio.get_running_loop().create_task(
-            work, name=f"{self.name}: {name}", context=context
+            metered(work, self._meter), name=f"{self.name}: {name}", context=context
         )
         if self._children is None:
             self._children = set()
         self._children.add(child)
+        self._meter.tasks += 1
         child.add_done_callback(self._child_ended)
         return child
 
@@ -100,6 +110,7 @@ class Life:
             await asyncio.wait(self._children, timeout=within_s)
 
     def _child_ended(self, child: asyncio.Task[None]) -> None:
+        self._meter.tasks -= 1
         if self._children is not None:
             self._children.discard(child)
         error = None if child.cancelled() else child.exception()

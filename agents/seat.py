@@ -32,6 +32,7 @@ from ..bus.mailbox import DEFAULT_CAPACITY
 from ..bus.messages import Message
 from .agent import Agent, C, convert_config
 from .life import Life
+from .meter import Meter, metered
 from .ports import Journal
 from .timers import Timer, Timers
 
@@ -53,6 +54,7 @@ class Seat(Generic[C]):
         config: what the next life should be made with; follows `Agent.reconfigure`.
         journal: its memory, if it has one.
         timers: those of the agent; they ring through the mailbox.
+        meter: what it has used, through all its lives.
         crashes: errors so far by id of the message that was in hand; only of those that wait.
     """
 
@@ -68,6 +70,7 @@ class Seat(Generic[C]):
         "crashes",
         "journal",
         "mailbox",
+        "meter",
         "name",
         "timers",
     )
@@ -89,6 +92,7 @@ class Seat(Generic[C]):
         self.journal = journal
         self._loop = asyncio.get_running_loop()
         self.crashes: dict[int, int] = {}
+        self.meter = Meter()
         self.timers = Timers(self._loop, self._ring)
         self._agent_class = agent_class
         self._stop_s = stop_s
@@ -108,12 +112,12 @@ class Seat(Generic[C]):
         assert not self._is_alive, f"{self.name} lives already"
         self._is_alive = True
         self._stopping = False
-        life = Life(self.name, self.bus, self.mailbox, self.timers, self.journal)
+        life = Life(self.name, self.bus, self.mailbox, self.timers, self.journal, self.meter)
         agent.begin(life)
         actor = current_actor.set(self.mailbox)
         try:
             await agent.on_start()
-            await self._live(agent, life)
+            await metered(self._live(agent, life), self.meter)
         except asyncio.CancelledError:
             life.raise_failure()
             raise

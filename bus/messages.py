@@ -658,6 +658,28 @@ class ConfigRefused(Message, frozen=True, kw_only=True):
     refused_s: float
 
 
+class ResourcesChanged(Message, frozen=True, kw_only=True):
+    """Mendel gives something up because it has too little to work with, or takes it up again.
+
+    Attributes:
+        step: how much it does without, from 0 for nothing; see `mendel.core.pressure`.
+        evolves: whether configurations are bred.
+        stretch: factor on the intervals of the probes of healthy targets.
+        ceiling: the highest level that is carried out.
+        reasons: limits that are exceeded, in words; empty when something is taken up again.
+        changed_s: when.
+    """
+
+    system: ClassVar[bool] = True
+
+    step: int
+    evolves: bool
+    stretch: float
+    ceiling: str
+    reasons: tuple[str, ...] = ()
+    changed_s: float
+
+
 class StoreDegraded(Message, frozen=True, kw_only=True):
     """The store cannot write; healing goes on, and its record is in memory only."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -43,6 +43,8 @@ class PolicyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         panic_share: when more than this share of the components look sick each for itself, it is
             rather the monitoring that is sick, and nothing is done ...
         panic_minimum: ... if they are at least this many.
+        fresh_share: share of each estate-wide limit that is kept for components for which nothing
+            was done in the period: those that fall ill again and again cannot use it all up.
         healthy_minimum: a disruptive action must leave this many healthy members in the group of
             its component; only groups of more than one count.
     """
@@ -58,6 +60,7 @@ class PolicyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     blast_share: Annotated[float, Meta(gt=0, le=1)] = 0.34
     panic_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
     panic_minimum: Annotated[int, Meta(ge=1)] = 5
+    fresh_share: Annotated[float, Meta(ge=0, lt=1)] = 0.25
     healthy_minimum: Annotated[int, Meta(ge=0)] = 1
 
 
@@ -213,6 +216,15 @@ class Policy:
         """An action came to its end; one that is not known is none of ours."""
         self._running.pop(intent, None)
 
+    def spent(self, target: str, now_s: float) -> int:
+        """Actions of a component that its limit counts at present."""
+        from_s = now_s - self.config.component_period_s
+        return sum(at_s > from_s for at_s in self._of_component.get(home_of(target), ()))
+
+    def running(self, target: str) -> int:
+        """Actions that are under way on a component."""
+        return sum(name == home_of(target) for name, _ in self._running.values())
+
     def pause(self, pause: Pause) -> None:
         """Keep hands off for a while."""
         self.pauses.append(pause)
@@ -268,20 +280,34 @@ class Policy:
     def _too_often(self, target: str, now_s: float) -> Denied | None:
         config = self.config
         mine = self._of_component.setdefault(target, deque())
-        for times, limit, period_s, whose in (
-            (mine, config.component_actions, config.component_period_s, target),
-            (self._of_estate, config.estate_actions, config.estate_period_s, "the estate"),
+        for times, period_s in (
+            (mine, config.component_period_s),
+            (self._of_estate, config.estate_period_s),
         ):
             # Exactly the sum that `retry_s` promises: a difference may be rounded below it.
             while times and times[0] + period_s <= now_s:
                 times.popleft()
+        for times, limit, period_s, whose in (
+            (mine, config.component_actions, config.component_period_s, target),
+            (
+                self._of_estate,
+                self._share(config.estate_actions, mine),
+                config.estate_period_s,
+                "the estate",
+            ),
+        ):
             if len(times) >= limit:
-                reason = f"{whose} had {limit} actions in the last {period_s:g} s"
-                return Denied(reason, times[0] + period_s)
+                reason = f"{whose} had {len(times)} actions in the last {period_s:g} s"
+                return Denied(reason, times[len(times) - limit] + period_s)
         return None
 
+    def _share(self, limit: int, mine: Collection[float]) -> int:
+        """How much of an estate-wide limit a component may use that had these actions."""
+        return limit - int(limit * self.config.fresh_share) if mine else limit
+
     def _too_wide(self, target: str, action: ActionFacts, now_s: float) -> Denied | None:
-        if len(self._running) >= self.config.concurrent_actions:
+        mine = self._of_component.get(target, ())
+        if len(self._running) >= self._share(self.config.concurrent_actions, mine):
             return Denied(f"{len(self._running)} actions are under way", now_s + _ASK_AGAIN_S)
         if action.disruptive and (target, True) in self._running.values():
             return Denied(f"another action is under way on {target}", now_s + _ASK_AGAIN_S)

@@ -67,12 +67,16 @@ class Chart:
 
     Args:
         watch: decides what its samples mean.
+
+    Attributes:
+        stretch: factor on the interval of its probes while it is healthy.
     """
 
-    __slots__ = ("_next", "rows", "watch")
+    __slots__ = ("_next", "rows", "stretch", "watch")
 
     def __init__(self, watch: TargetWatch) -> None:
         self.watch = watch
+        self.stretch = 1.0
         self._next: WatchConfig | None = None
         self.rows = Rows(watch.config.window_rows)
 
@@ -322,6 +326,9 @@ class Rounds(Generic[P]):
             effects = self._answer(look, now_s)
             if watch.status is not Status.HEALTHY:
                 every_s = min(every_s, watch.config.confirm_s)
+            elif look._chart.stretch > 1.0:
+                every_s *= look._chart.stretch
+                watch.be_patient(look.probe.name, look._chart.stretch)
         # Missed turns are not made up for: a probe that takes long is due again from now on.
         self._schedule(look, max(now_s, look.due_s + every_s))
         return effects

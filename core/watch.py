@@ -164,6 +164,11 @@ class TargetWatch:
                     events += self._cleared(metric, now_s)
         return events
 
+    def be_patient(self, probe: str, factor: float) -> None:
+        """A probe has just looked and is asked for its next look later than usual by a factor."""
+        patience_s = self.silent_after_s.get(probe, self.config.silent_s)
+        self._due_s[probe] += patience_s * (factor - 1.0)
+
     def on_sweep(self, now_s: float) -> list[Message]:
         """Look for probes that have fallen silent."""
         silent = now_s >= min(self._due_s.values(), default=math.inf)

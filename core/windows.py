@@ -59,6 +59,11 @@ class Rows:
         }
         return times, values
 
+    @property
+    def count(self) -> int:
+        """Rows that were ever added."""
+        return self._count
+
     def resized(self, capacity: int) -> Rows:
         """The same readings in a ring of another size; at the bound the oldest are left out."""
         other = Rows(capacity)

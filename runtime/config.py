@@ -39,6 +39,7 @@ from msgspec import Meta, Struct
 
 from ..core.levels import Level
 from ..core.policy import PolicyConfig
+from ..core.pressure import ResourcesConfig
 from ..core.ranking import RankingConfig
 from ..core.restarts import SupervisorSpec
 from ..core.topology import Kind
@@ -87,6 +88,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         defaults: what holds for all components.
         levels: what holds for the components of one level; see `mendel.runtime.layers`.
         kinds: what holds for the components of one kind.
+        resources: what mendel itself may use.
         ranking: how experience is weighed, for components whose level ranks what is tried.
         store: how the past is written, and how long it is kept.
         web: where the page and the HTTP API are served; ``mendel run`` serves them anyway.
@@ -102,6 +104,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     defaults: DefaultsConfig = DefaultsConfig()
     levels: dict[Level, LevelConfig] = {}
     kinds: dict[Kind, KindConfig] = {}
+    resources: ResourcesConfig = ResourcesConfig()
     ranking: RankingConfig = RankingConfig()
     store: StoreConfig = StoreConfig()
     web: WebConfig | None = None

@@ -23,6 +23,7 @@ from ..bus.messages import (
     PauseTarget,
     PluginRejected,
     Reading,
+    ResourcesChanged,
     ResumeTarget,
     Status,
     StoreDegraded,
@@ -37,6 +38,7 @@ from ..errors import ConfigError
 from .details import audit_view, incident_detail, signals_of
 from .leases import Lease, LeaseOutcome, Leases
 from .reload import Reloader
+from .resources import Steward
 from .store import Archive
 from .system import System
 from .telemetry.success import Success, success
@@ -50,6 +52,7 @@ from .views import (
     IncidentDetail,
     IncidentView,
     ReloadView,
+    ResourcesView,
     SignalsView,
     SystemView,
     incident_view,
@@ -72,6 +75,7 @@ class SystemControls:
         store: path of its database.
         version: of mendel.
         reloader: puts other configurations into force.
+        steward: knows what mendel itself uses.
         on_stop: called when somebody asks to stop.
     """
 
@@ -83,6 +87,7 @@ class SystemControls:
         store: Path,
         version: str,
         reloader: Reloader,
+        steward: Steward,
         on_stop: Callable[[], None],
     ) -> None:
         self._system = system
@@ -90,6 +95,7 @@ class SystemControls:
         self._store = store
         self._version = version
         self._reloader = reloader
+        self._steward = steward
         self._on_stop = on_stop
         self._loop = asyncio.get_running_loop()
         self._events: deque[Envelope] = deque(maxlen=_EVENTS_KEPT)
@@ -266,6 +272,10 @@ class SystemControls:
         """Tell how a call went that was let pass."""
         self._leases.release(lease, outcome, duration_s)
 
+    async def resources(self) -> ResourcesView:
+        """What mendel itself uses, and what it does without."""
+        return self._steward.view()
+
     async def reload(self, *, who: str, reason: str) -> ReloadView:
         """Put into force what the configuration file says now."""
         return await _outcome(self._reloader.reload(who=who, reason=reason))
@@ -302,6 +312,10 @@ class SystemControls:
                 self._warnings["store"] = f"the store cannot write: {message.reason}"
             case StoreRecovered():
                 self._warnings.pop("store", None)
+            case ResourcesChanged():
+                self._warnings.pop("resources", None)
+                if message.step:
+                    self._warnings["resources"] = in_words(message)
             case PluginRejected():
                 self._warnings[message.place] = f"plug-in {message.place}: {message.reason}"
             case _:

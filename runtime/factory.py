@@ -14,7 +14,7 @@ from ..agents.ledger import Ledger
 from ..agents.ports import Action, Journal, Probe, World
 from ..agents.switchboard import Switchboard
 from ..core.casebook import Casebook
-from ..core.levels import LEVELS
+from ..core.levels import LEVELS, Level
 from ..core.playbook import plan_of
 from ..core.policy import ActionFacts, Mode, Policy
 from ..core.ranking import Experience, RankingConfig
@@ -25,6 +25,7 @@ from ..core.watch import TargetWatch, WatchConfig, fitted
 from .config import Config
 from .layers import DefaultsConfig, Layer
 
+_LEVELS: Sequence[Level] = tuple(LEVELS)
 # A probe that missed three turns in a row is silent; one or two may be a busy moment.
 _MISSED_TURNS = 3
 _NOTHING_SAID = DefaultsConfig()
@@ -75,6 +76,8 @@ def design(
     components: Sequence[Component],
     probes: Iterable[Probe],
     actions: Callable[[str], Mapping[str, Action]],
+    *,
+    ceiling: Level = "full",
 ) -> Design:
     """Work out what a configuration says of the components of a world.
 
@@ -83,11 +86,12 @@ def design(
         components: of the world; they need not be in the configuration.
         probes: of the world.
         actions: of a component, by name.
+        ceiling: highest level that is carried out, whatever the configuration says.
 
     Raises:
         ConfigError: settings from several layers do not go together.
     """
-    settings = settings_of(config, components)
+    settings = settings_of(config, components, ceiling=ceiling)
     looks: dict[str, list[Probe]] = {name: [] for name in settings}
     for probe in probes:
         looks.setdefault(probe.target, []).append(probe)
@@ -140,7 +144,9 @@ def build(
     )
 
 
-def settings_of(config: Config, components: Iterable[Component]) -> dict[str, DefaultsConfig]:
+def settings_of(
+    config: Config, components: Iterable[Component], *, ceiling: Level = "full"
+) -> dict[str, DefaultsConfig]:
     """What holds for each component, all layers taken together; by name."""
     specs = {spec.name: spec for spec in config.components}
     layers, nothing = config.layers, Layer()
@@ -149,6 +155,7 @@ def settings_of(config: Config, components: Iterable[Component]) -> dict[str, De
         spec, kind = specs.get(component.name), component.kind
         own = spec.layer if spec is not None else nothing
         level = layers.level_of(kind, spec.level if spec is not None else None)
+        level = min(level, ceiling, key=_LEVELS.index)
         settings[component.name] = layers.settle(kind, own, level)
     return settings
 

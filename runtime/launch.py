@@ -34,6 +34,7 @@ from .controls import SystemControls
 from .pauses import announced, earlier_actions, left_over
 from .plugins import load_plugins
 from .reload import Reloader
+from .resources import Steward
 from .store import Archive, Store
 from .store.entries import OBSERVED, config_sha256
 from .system import System
@@ -122,7 +123,8 @@ async def _launched(
             await stack.enter_async_context(kept(system, state / CIRCUITS))
         reloader = Reloader(system, loaded, store, on_stop=on_stop)
         await stack.enter_async_context(reloader)
-        controls = _controls(system, loaded, reloader, on_stop)
+        steward = await stack.enter_async_context(Steward(system))
+        controls = _controls(system, loaded, reloader, steward, on_stop)
         voice.speak_to(system)
         system.tell_problems()
         await stack.enter_async_context(ControlServer(state / SOCKET, controls))
@@ -149,7 +151,11 @@ async def _assemble(loaded: Loaded, store: Store, plugins: LoadedAgents) -> Syst
 
 
 def _controls(
-    system: System, loaded: Loaded, reloader: Reloader, on_stop: Callable[[], None]
+    system: System,
+    loaded: Loaded,
+    reloader: Reloader,
+    steward: Steward,
+    on_stop: Callable[[], None],
 ) -> SystemControls:
     return SystemControls(
         system,
@@ -157,6 +163,7 @@ def _controls(
         store=loaded.state / DATABASE,
         version=version("mendel"),
         reloader=reloader,
+        steward=steward,
         on_stop=on_stop,
     )
 

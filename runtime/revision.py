@@ -33,8 +33,10 @@ from ..agents.guards.guard import GuardConfig
 from ..agents.ports import World
 from ..agents.registry import LoadedAgent
 from ..bus.local import LocalBus
-from ..bus.messages import ConfigChanged, Message, Reconfigure, Reconfigured
+from ..bus.messages import ConfigChanged, Message, Reconfigure, Reconfigured, ResourcesChanged
+from ..core.levels import Level
 from ..core.policy import Pause
+from ..core.pressure import Relief
 from ..documents.document import format_path
 from ..errors import ConfigError, MendelError, Problem
 from .changes import differences, fixed
@@ -119,7 +121,12 @@ async def inline(function: Callable[..., Revision], /, *arguments: Any) -> Revis
 
 
 def prepare(
-    old: Config, new: Config, world: World, plugins: Iterable[LoadedAgent], own: Iterable[Any]
+    old: Config,
+    new: Config,
+    world: World,
+    plugins: Iterable[LoadedAgent],
+    own: Iterable[Any],
+    ceiling: Level = "full",
 ) -> Revision:
     """Make everything that the new configuration comes to; nothing changes yet.
 
@@ -129,6 +136,7 @@ def prepare(
         world: what is healed.
         plugins: that run and go on, as the new configuration has them.
         own: classes of the system's own agents.
+        ceiling: highest level that is carried out for now.
 
     Raises:
         ConfigError: it cannot come into force while mendel runs, or not at all.
@@ -145,7 +153,7 @@ def prepare(
     return Revision(
         old=old,
         new=new,
-        design=design(new, components, probes, actions),
+        design=design(new, components, probes, actions, ceiling=ceiling),
         equipment=equipment,
         agents=_settings(old, new, own, plugins),
         guards={
@@ -208,6 +216,18 @@ def in_force(
         who=who,
         reason=reason,
         took_s=now_s - began_s,
+        changed_s=now_s,
+    )
+
+
+def relieved(relief: Relief, reasons: Sequence[str], now_s: float) -> ResourcesChanged:
+    """The news that mendel does without other things now."""
+    return ResourcesChanged(
+        step=relief.step,
+        evolves=relief.evolves,
+        stretch=relief.stretch,
+        ceiling=relief.ceiling,
+        reasons=tuple(reasons),
         changed_s=now_s,
     )
 

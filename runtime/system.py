@@ -36,13 +36,24 @@ from ..bus.messages import (
 from ..core.health import Overall, of_component, overall
 from ..core.levels import Level
 from ..core.policy import Pause
+from ..core.pressure import STEPS, Relief
 from ..core.restarts import ChildSpec
 from ..documents.kinds import did_you_mean
 from ..errors import BusClosed, ConfigError, PluginError
 from .config import Config
 from .factory import Parts, build
 from .levels import with_level
-from .revision import Aside, ask_agents, in_force, inline, prepare, put_into_force, settle
+from .revision import (
+    Aside,
+    Revision,
+    ask_agents,
+    in_force,
+    inline,
+    prepare,
+    put_into_force,
+    relieved,
+    settle,
+)
 from .specs import ComponentSpec
 from .supervision import ChildStatus, Crashed, Event, Started
 from .supervisor import Supervisor
@@ -78,6 +89,7 @@ class System:
         seats: places of all agents, by name.
         kinds: their classes, by name.
         started_s: loop time of the start.
+        relief: what is done without at present, for want of resources.
         url: where its page is, or empty.
     """
 
@@ -103,6 +115,7 @@ class System:
         self.kinds: dict[str, type[Agent[Any]]] = {}
         self.problems = tuple(problems)
         self.started_s = 0.0
+        self.relief = STEPS[0]
         self.url = ""
         self._run = run
         self._plugins = tuple(plugins)
@@ -217,10 +230,12 @@ class System:
             wanted = self._plugins if plugins is None else tuple(plugins)
             come, go = self._turnover(wanted)
             stay = [each for each in wanted if each not in come]
-            revision = await aside(prepare, self.config, config, self.world, stay, OWN_AGENTS)
+            revision = await aside(
+                prepare, self.config, config, self.world, stay, OWN_AGENTS, self.relief.ceiling
+            )
             await ask_agents(self.bus, revision.agents)
             began_s, former = loop.time(), {each.name for each in self.config.components}
-            put_into_force(revision, self.parts, self.world, self._publish, began_s)
+            self._put_into_force(revision, began_s)
             self.config, self._plugins = config, wanted
             fresh = [each for each in config.components if each.name not in former]
             self._excuse_booting(fresh, began_s)
@@ -261,6 +276,32 @@ class System:
             raise ConfigError(f"there is no component {component!r}; {help_}")
         config = with_level(self.config, components[component], level)
         return await self.reconfigure(config, who=who, reason=reason)
+
+    async def relieve(
+        self, relief: Relief, reasons: Sequence[str] = (), *, aside: Aside = inline
+    ) -> None:
+        """Do without some things, or take them up again; what is known stays.
+
+        Args:
+            relief: what to do without from now on.
+            reasons: why, for whoever asks.
+            aside: see `reconfigure`.
+        """
+        async with self._revising:
+            now_s = asyncio.get_running_loop().time()
+            before, self.relief = self.relief, relief
+            if relief.ceiling != before.ceiling:
+                config, world = self.config, self.world
+                revision = await aside(prepare, config, config, world, (), (), relief.ceiling)
+                self._put_into_force(revision, now_s)
+            for chart in self.parts.charts.values():
+                chart.stretch = relief.stretch
+            self._publish(relieved(relief, reasons, now_s))
+
+    def _put_into_force(self, revision: Revision, now_s: float) -> None:
+        put_into_force(revision, self.parts, self.world, self._publish, now_s)
+        for chart in self.parts.charts.values():
+            chart.stretch = self.relief.stretch
 
     def _turnover(self, wanted: Sequence[LoadedAgent]) -> tuple[list[LoadedAgent], list[str]]:
         """Plug-ins that come, and the names of those that go; one of another class does both."""

@@ -17,6 +17,7 @@ from .views import (
     IncidentDetail,
     IncidentView,
     ReloadView,
+    ResourcesView,
     SystemView,
 )
 
@@ -81,6 +82,10 @@ class Controls(Protocol):
 
     async def annotate(self, *, target: str, version: str, age_s: float, who: str) -> None:
         """A component was deployed ``age_s`` ago."""
+        ...
+
+    async def resources(self) -> ResourcesView:
+        """What mendel itself uses, and what it does without."""
         ...
 
     async def reload(self, *, who: str, reason: str) -> ReloadView:
@@ -210,6 +215,7 @@ VERBS: dict[str, type[Struct]] = {
     "approve": _Approve,
     "heartbeat": _Heartbeat,
     "annotate": _Annotate,
+    "resources": _Nothing,
     "reload": _Reload,
     "rollback": _Rollback,
     "stop": _Nothing,

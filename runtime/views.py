@@ -317,6 +317,74 @@ def problem_view(problem: Problem) -> ProblemView:
     return ProblemView(**fields)
 
 
+class AgentUsage(Struct, frozen=True, kw_only=True):
+    """What one agent uses.
+
+    Attributes:
+        name: which one.
+        cpu_share: of one core, over the last measurement.
+        cpu_s: since it was started, through all its lives.
+        tasks: that it runs beside its mailbox.
+        depth: messages that wait for it.
+        age_s: how long the oldest of them has been waiting.
+    """
+
+    name: str
+    cpu_share: float
+    cpu_s: float
+    tasks: int
+    depth: int
+    age_s: float
+
+
+class ComponentUsage(Struct, frozen=True, kw_only=True):
+    """What is done for one component.
+
+    Attributes:
+        name: which one.
+        looks: at it since the start.
+        actions: that its limit counts at present.
+        running: actions that are under way.
+    """
+
+    name: str
+    looks: int
+    actions: int
+    running: int
+
+
+class ResourcesView(Struct, frozen=True, kw_only=True):
+    """What mendel itself uses, and what it does without.
+
+    Attributes:
+        cpu_share: of one core, over the last measurement.
+        memory_bytes: resident.
+        tasks: of the event loop.
+        lag_s: how late the event loop rang.
+        mailbox_age_s: how long the oldest message of any agent has been waiting.
+        limits: by the names above; what has none is missing.
+        step: how much mendel does without, from 0 for nothing.
+        stretch: factor on the intervals of the probes of healthy targets.
+        ceiling: the highest level that is carried out.
+        reasons: limits that are exceeded, in words.
+        agents: what each of them uses.
+        components: what is done for each of them.
+    """
+
+    cpu_share: float
+    memory_bytes: int
+    tasks: int
+    lag_s: float
+    mailbox_age_s: float
+    limits: dict[str, float]
+    step: int
+    stretch: float
+    ceiling: str
+    reasons: tuple[str, ...]
+    agents: tuple[AgentUsage, ...]
+    components: tuple[ComponentUsage, ...]
+
+
 class EventView(Struct, frozen=True, kw_only=True):
     """A message that went over the bus.
 

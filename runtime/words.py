@@ -27,6 +27,7 @@ from ..bus.messages import (
     PluginRejected,
     Reconfigured,
     ReleaseTarget,
+    ResourcesChanged,
     ResumeTarget,
     Status,
     StoreDegraded,
@@ -136,12 +137,24 @@ def _of_mendel(message: Message) -> str:
             return f"plug-in {message.place} was not loaded: {message.reason}"
         case Reconfigured(accepted=False):
             return f"agent {message.agent} keeps its configuration: {message.reason}"
+        case ResourcesChanged():
+            return _of_resources(message)
         case StoreDegraded():
             return f"the store cannot write: {message.reason}"
         case StoreRecovered():
             lost = f", {message.lost} entries are lost" if message.lost else ""
             return f"the store writes again{lost}"
     return ""
+
+
+def _of_resources(message: ResourcesChanged) -> str:
+    without = [] if message.evolves else ["evolution is paused"]
+    if message.stretch > 1:
+        without.append(f"healthy components are looked at {message.stretch:g} times less often")
+    if message.ceiling != "full":
+        without.append(f"no level above {message.ceiling} is carried out")
+    why = f" ({'; '.join(message.reasons)})" if message.reasons else ""
+    return f"resources: {'; '.join(without) or 'everything is done again'}{why}"
 
 
 def _because(reason: str) -> str:

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter, Token
 
-from ...core.units import format_duration, parse_quantity
+from ...core.units import format_duration, format_value, parse_quantity
 from ..client import ControlClient
-from ..views import AgentView, ComponentView, EventView, SystemView
+from ..views import AgentView, ComponentView, EventView, ResourcesView, SystemView
 from .history import show_success
 from .output import PLAIN, Done, Out, Printer
 from .place import SOCKET_NAME, Place, state_folder
@@ -29,6 +29,7 @@ def _runtime(place: Place) -> ControlClient:
 def status(
     *,
     since: Annotated[float | None, Parameter(converter=_duration)] = None,
+    resources: bool = False,
     state: Place = None,
     out: Printer,
 ) -> int:
@@ -38,11 +39,15 @@ def status(
 
     Args:
         since: show how well healing went over so long instead, such as 7d; mendel need not run.
+        resources: show what mendel itself uses instead, and what it does without.
     """
     if since is not None:
         show_success(state, since, out)
         return 0
     with _runtime(state) as runtime:
+        if resources:
+            _show_resources(runtime.ask("resources", ResourcesView), out)
+            return 0
         view = runtime.ask("status", SystemView)
     if out.is_text:
         _show_status(view, out)
@@ -65,6 +70,43 @@ def _show_status(view: SystemView, out: Out) -> None:
             out.line(f"    say yes with: mendel approve {each.approval}")
     for warning in view.warnings:
         out.note(f"warning: {warning}")
+
+
+def _show_resources(view: ResourcesView, out: Out) -> None:
+    if not out.is_text:
+        out.show(view)
+        return
+    names = ("cpu_share", "memory_bytes", "tasks", "lag_s", "mailbox_age_s")
+    rows = []
+    for name in names:
+        limit = view.limits.get(name)
+        shown = format_value(name, limit) if limit is not None else ""
+        rows.append((name, format_value(name, getattr(view, name)), shown))
+    out.table(("OF MENDEL", "USED", "LIMIT"), rows)
+    out.line()
+    rest = f"healthy components looked at {view.stretch:g} times less often, level {view.ceiling}"
+    out.line(f"step {view.step}: {rest if view.step else 'nothing is done without'}")
+    for reason in view.reasons:
+        out.line(f"  {reason}")
+    out.line()
+    header = ("AGENT", "CPU", "CPU SO FAR", "TASKS", "WAITING")
+    agents = [
+        (
+            each.name,
+            f"{each.cpu_share:.1%}",
+            format_duration(each.cpu_s),
+            str(each.tasks),
+            str(each.depth),
+        )
+        for each in view.agents
+    ]
+    out.table(header, agents)
+    out.line()
+    components = [
+        (each.name, str(each.looks), str(each.actions), str(each.running))
+        for each in view.components
+    ]
+    out.table(("COMPONENT", "LOOKS", "ACTIONS", "UNDER WAY"), components)
 
 
 def _component(view: ComponentView, mode: str) -> tuple[str, ...]:

@@ -288,6 +288,34 @@ def test_work_that_is_announced_anew_replaces_what_was_announced_not_what_people
     assert ruling(policy, "a", now_s=150.0) == Permit()
 
 
+def test_who_had_nothing_done_finds_room_that_others_cannot_use_up() -> None:
+    policy = Policy(PolicyConfig(estate_actions=8, component_actions=10))
+    for number in range(6):
+        policy.started(f"{number}", "cart", RESTART, 0.0)
+        policy.finished(f"{number}")
+    view = EstateView(components=9, blamed=1)
+
+    again = policy.rule("cart", RESTART, view, 1.0)
+    assert again == Denied("the estate had 6 actions in the last 600 s", 600.0)
+    assert policy.rule("db", RESTART, view, 1.0) == Permit()
+    assert (policy.spent("cart", 1.0), policy.spent("cart", 600.0), policy.spent("db", 1.0)) == (
+        6,
+        0,
+        0,
+    )
+
+
+def test_of_what_may_be_under_way_at_once_a_part_is_for_those_that_had_nothing() -> None:
+    policy = Policy(PolicyConfig(concurrent_actions=4, blast_share=1.0))
+    for name in ("a", "b", "c"):
+        policy.started(name, name, NOTIFY, 0.0)
+    view = EstateView(components=9, blamed=1)
+
+    assert policy.rule("a", RESTART, view, 1.0) == Denied("3 actions are under way", 2.0)
+    assert policy.rule("d", RESTART, view, 1.0) == Permit()
+    assert (policy.running("a"), policy.running("d")) == (1, 0)
+
+
 def test_other_limits_count_what_was_done_before() -> None:
     policy = Policy(PolicyConfig(), {"cart": "observe"})
     for number in range(3):

@@ -193,7 +193,6 @@ class TestFreshLooks:
     def test_strangers_are_not_looked_at(self) -> None:
         assert rounds_of(Probe()).on_message(ProbeNow(target="nobody"), 3.0) == []
 
-
     def test_a_sample_that_comes_by_itself_answers_like_a_look(self) -> None:
         rounds = rounds_of(Probe())
         look(rounds, 0.0)
@@ -398,3 +397,27 @@ class TestChart:
         rounds.on_calls("cart", None, 1.0)
 
         assert chart.watch.config.confirm_s == 0.1
+
+
+class TestStretched:
+    def test_a_healthy_target_is_looked_at_later_and_its_silence_counts_later(self) -> None:
+        chart = Chart(TargetWatch("cart", WatchConfig(silent_s=20.0), {"http": 20.0}))
+        rounds: Rounds[Probe] = Rounds({"cart": chart})
+        rounds.begin([Probe()], now_s=0.0)
+        chart.stretch = 4.0
+
+        look(rounds, 0.0)
+
+        assert rounds.next_s == 40.0
+        assert rounds.on_sweep(79.0) == []
+        assert [type(each) for each in messages(rounds.on_sweep(80.0))] == [HealthChanged]
+
+    def test_one_in_doubt_is_looked_at_as_often_as_ever(self) -> None:
+        chart = Chart(TargetWatch("cart", WatchConfig(confirm_s=1.0), {"http": 30.0}))
+        rounds: Rounds[Probe] = Rounds({"cart": chart})
+        rounds.begin([Probe()], now_s=0.0)
+        chart.stretch = 4.0
+
+        look(rounds, 0.0, ok=0.0)
+
+        assert rounds.next_s == 1.0

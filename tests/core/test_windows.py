@@ -61,4 +61,5 @@ def test_a_smaller_ring_keeps_the_newest_rows() -> None:
     for number in range(4):
         rows.add(float(number), {"a": float(number)})
 
+    assert rows.count == 4
     assert rows.resized(2).columns() == ((2.0, 3.0), {"a": (2.0, 3.0)})

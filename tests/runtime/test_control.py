@@ -29,6 +29,7 @@ from mendel.runtime.views import (
     IncidentDetail,
     IncidentView,
     ReloadView,
+    ResourcesView,
     SignalsView,
     SystemView,
 )
@@ -114,6 +115,9 @@ class Estate:
 
     async def annotate(self, *, target: str, version: str, age_s: float, who: str) -> None:
         self.log.append(("annotate", target, version, age_s, who))
+
+    async def resources(self) -> ResourcesView:
+        raise NotImplementedError
 
     async def reload(self, *, who: str, reason: str) -> ReloadView:
         return ReloadView(taken=True)
