@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,7 +16,6 @@ from ..bus.envelope import Envelope
 from ..bus.messages import (
     ApprovalGiven,
     ApprovalRequested,
-    ConfigChanged,
     HealthChanged,
     Heartbeat,
     Message,
@@ -37,7 +36,7 @@ from ..documents.kinds import did_you_mean
 from ..errors import ConfigError
 from .details import audit_view, incident_detail, signals_of
 from .leases import Lease, LeaseOutcome, Leases
-from .reload import Reloader
+from .reload import Reloader, outcome_of
 from .resources import Steward
 from .store import Archive
 from .system import System
@@ -56,7 +55,6 @@ from .views import (
     SignalsView,
     SystemView,
     incident_view,
-    problem_view,
 )
 from .words import in_words
 
@@ -278,13 +276,13 @@ class SystemControls:
 
     async def reload(self, *, who: str, reason: str) -> ReloadView:
         """Put into force what the configuration file says now."""
-        return await _outcome(self._reloader.reload(who=who, reason=reason))
+        return await outcome_of(self._reloader.reload(who=who, reason=reason))
 
     async def rollback(self, *, version: int, who: str, reason: str) -> ReloadView:
         """Put an earlier version of the configuration into force; the file stays as it is."""
         async with Archive(self._store) as archive:
             change = self._reloader.roll_back(version, archive, who=who, reason=reason)
-            return await _outcome(change)
+            return await outcome_of(change)
 
     async def stop(self, *, who: str) -> None:
         """Begin to stop; returns before it is done."""
@@ -393,17 +391,6 @@ class SystemControls:
         if target != "*" and target not in known:
             help_ = did_you_mean(target, known, "components")
             raise ConfigError(f"there is no component {target!r}; {help_}")
-
-
-async def _outcome(change: Awaitable[ConfigChanged]) -> ReloadView:
-    try:
-        changed = await change
-    except ConfigError as error:
-        problems = tuple(problem_view(each) for each in error.problems)
-        return ReloadView(taken=False, reason=str(error), problems=problems)
-    return ReloadView(
-        taken=True, source=changed.source, changes=changed.changes, took_s=changed.took_s
-    )
 
 
 def _is_event(message: Message, pattern: str) -> bool:

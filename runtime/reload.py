@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple, Protocol
 
 from ..agents.registry import LoadedAgents
@@ -26,6 +26,7 @@ from .config import Loaded
 from .plugins import check_plugins, load_plugins
 from .store import Archive
 from .system import System
+from .views import ReloadView, problem_view
 
 _log = logging.getLogger("mendel.reload")
 
@@ -201,6 +202,18 @@ class Reloader:
         # What is wrong is in the log and on the bus; nobody waits for an answer.
         with contextlib.suppress(ConfigError):
             await self.reload(who=who)
+
+
+async def outcome_of(change: Awaitable[ConfigChanged]) -> ReloadView:
+    """What became of a wish for another configuration, for whoever asked."""
+    try:
+        changed = await change
+    except ConfigError as error:
+        problems = tuple(problem_view(each) for each in error.problems)
+        return ReloadView(taken=False, reason=str(error), problems=problems)
+    return ReloadView(
+        taken=True, source=changed.source, changes=changed.changes, took_s=changed.took_s
+    )
 
 
 def _stamp(loaded: Loaded) -> tuple[int, int, int] | None:

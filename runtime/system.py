@@ -25,9 +25,6 @@ from ..agents.registry import LoadedAgent
 from ..agents.seat import Seat
 from ..bus.local import LocalBus
 from ..bus.messages import (
-    AgentCrashed,
-    AgentStarted,
-    AgentStopped,
     ConfigChanged,
     Message,
     PluginRejected,
@@ -43,6 +40,7 @@ from ..errors import BusClosed, ConfigError, PluginError
 from .config import Config
 from .factory import Parts, build
 from .levels import with_level
+from .lives import OneLife, as_message
 from .revision import (
     Aside,
     Revision,
@@ -55,7 +53,7 @@ from .revision import (
     settle,
 )
 from .specs import ComponentSpec
-from .supervision import ChildStatus, Crashed, Event, Started
+from .supervision import ChildStatus, Crashed, Event
 from .supervisor import Supervisor
 
 _log = logging.getLogger("mendel.system")
@@ -325,7 +323,7 @@ class System:
         if loaded.name in self.seats:
             raise ConfigError(f"there is an agent {loaded.name!r} already")
         seat = self._seat_of(loaded.name, loaded.agent_class, loaded.config)
-        child = (ChildSpec(name=loaded.name), lambda: _Life(seat, loaded.agent_class))
+        child = (ChildSpec(name=loaded.name), lambda: OneLife(seat, loaded.agent_class))
         # In a supervisor of its own: when that gives up, it is this agent only that is missing.
         spec = structs.replace(self.config.supervisor, shutdown_s=_PLUGIN_STOP_S / 2)
         alone = Supervisor(loaded.name, spec, [child], rng=self._rng, on_event=self._on_event)
@@ -353,7 +351,7 @@ class System:
         name = agent_class.name
         config = convert_config(agent_class, self.config.agent.get(name, {}))
         seat = self._seat_of(name, agent_class, config)
-        self._supervisor.add(ChildSpec(name=name), lambda: _Life(seat, make))
+        self._supervisor.add(ChildSpec(name=name), lambda: OneLife(seat, make))
 
     def _seat_of(self, name: str, agent_class: type[Agent[Any]], config: AgentConfig) -> Seat[Any]:
         seat = Seat(self.bus, agent_class, config, name=name, journal=self.journal)
@@ -390,7 +388,7 @@ class System:
         return {name: found[name] for name in self.seats if name in found}
 
     def _on_event(self, event: Event) -> None:
-        message = _as_message(event)
+        message = as_message(event)
         level = logging.WARNING if isinstance(event, Crashed) else logging.DEBUG
         _log.log(level, "%s", message, exc_info=getattr(event, "exception", None))
         self._publish(message)
@@ -404,24 +402,3 @@ class System:
 
 def _guard_of(agent: str) -> str:
     return f"supervisor of {agent}"
-
-
-class _Life:
-    """One life of an agent, as a supervisor runs it."""
-
-    def __init__(self, seat: Seat[Any], make: Callable[[Any], Agent[Any]]) -> None:
-        self._seat = seat
-        self._make = make
-
-    async def run(self) -> None:
-        await self._seat.run(self._make(self._seat.config))
-
-
-def _as_message(event: Event) -> Message:
-    if isinstance(event, Started):
-        return AgentStarted(agent=event.child, restarts=event.restarts, started_s=event.at_s)
-    if isinstance(event, Crashed):
-        return AgentCrashed(
-            agent=event.child, error=event.error, verdict=event.verdict, crashed_s=event.at_s
-        )
-    return AgentStopped(agent=event.child, reason=event.reason, stopped_s=event.at_s)

@@ -42,7 +42,7 @@ class TestStretched:
                 await system.relieve(STEPS[step])
                 await asyncio.sleep(20)
                 estate["s0"].crash()
-                await seen.until(lambda seen=seen: seen.of(IncidentClosed), within_s=60)
+                await asyncio.sleep(60)
                 closed = seen.of(IncidentClosed)[0]
                 times[step] = closed.closed_s - closed.opened_s
 
