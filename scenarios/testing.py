@@ -14,6 +14,9 @@ that need a fresh clock for each example call `mendel.scenarios.virtual_time.run
 
 The fixture ``mendel_system`` gives a test of an agent a bus to live on, in virtual time, without
 the mark (`mendel.scenarios.rehearsal.Rehearsal`).
+
+`AgentContract`, `ProbeContract`, `ActionContract` and `WorldContract` are suites that test what
+each of these keeps (`mendel.scenarios.contracts`).
 """
 
 from __future__ import annotations
@@ -26,11 +29,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from .contracts import ActionContract as ActionContract
+    from .contracts import AgentContract as AgentContract
+    from .contracts import ProbeContract as ProbeContract
+    from .contracts import WorldContract as WorldContract
     from .rehearsal import Rehearsal
 
 LoopFactories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 _MARK = "virtual_time"
 _FIXTURE = "mendel_system"
+
+
+def __getattr__(name: str) -> Any:
+    """The suites, when they are asked for: most pytest runs do not need them."""
+    if name.endswith("Contract"):
+        from . import contracts
+
+        return getattr(contracts, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def pytest_configure(config: pytest.Config) -> None:

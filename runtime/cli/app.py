@@ -26,7 +26,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from ...errors import ConfigError, MendelError
-from . import audit, check, config, history, live, record, telemetry, web
+from . import agents, audit, check, config, history, live, record, telemetry, web
 from .demo import demo
 from .drill import drill
 from .output import PLAIN, Form, Out
@@ -63,7 +63,7 @@ app.command(live.approve)
 app.command(live.stop)
 app.command(config.reload)
 app.command(config.config)
-app.command(live.agents)
+app.command(agents.agents)
 app.command(history.incidents)
 app.command(audit.audit)
 app.command(record.record)

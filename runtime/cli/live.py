@@ -227,7 +227,11 @@ def stop(*, state: Place = None, out: Printer) -> None:
     _tell(out, "mendel is stopping")
 
 
-agents = App(name="agents", help="Look at the agents of a running system.", default_parameter=PLAIN)
+agents = App(
+    name="agents",
+    help="Look at the agents of a running system, and write and test your own.",
+    default_parameter=PLAIN,
+)
 
 
 @agents.command(name="list")
