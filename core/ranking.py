@@ -95,7 +95,7 @@ class Remedy(Struct, frozen=True, kw_only=True):
     """An action that could be tried, as far as it is known beforehand.
 
     Attributes:
-        action: its name.
+        action: its name; one on a part of the component has that behind it (``drain cart/2``).
         prior: its chance to cure when nothing has been learned yet.
         takes_s: how long a cure by it should take, settling included.
         deadline_s: how long until it is known that it did not help.
@@ -364,9 +364,22 @@ class Experience:
         return evidence
 
 
-def _keys(ailment: Ailment, action: str) -> tuple[Key, Key, Key]:
+def known_as(step: str) -> str:
+    """What experience knows a step as: an action, and what sort of part it is done to.
+
+    Example:
+        >>> known_as("restart"), known_as("restart cart/2"), known_as("isolate web>cart")
+        ('restart', 'restart replica', 'isolate edge')
+    """
+    action, _, target = step.partition(" ")
+    if not target:
+        return action
+    return f"{action} {'edge' if '>' in target else 'replica' if '/' in target else 'other'}"
+
+
+def _keys(ailment: Ailment, step: str) -> tuple[Key, Key, Key]:
     """The levels of evidence, the most general one first."""
-    cause, kind = ailment.cause, ailment.kind
+    action, cause, kind = known_as(step), ailment.cause, ailment.kind
     return (action, cause), (action, cause, kind), (action, cause, kind, ailment.signature)
 
 
@@ -380,9 +393,9 @@ def _log_spread(evidence: Evidence, strength: float) -> float:
 
 def _words(remedy: Remedy, posterior: Posterior, takes_s: float) -> str:
     """``restart cured 7 of 9 like this, about 12 s``: the most specific evidence that there is."""
-    nearest = posterior.nearest
+    nearest, action = posterior.nearest, known_as(remedy.action)
     if not nearest.tries:
-        return f"{remedy.action} is untried, {posterior.mean:.0%} expected"
+        return f"{action} is untried, {posterior.mean:.0%} expected"
     about = f", about {format_duration(takes_s)}" if nearest.cures else ""
     counts = f"{nearest.cures} of {nearest.tries}"
-    return f"{remedy.action} cured {counts} {posterior.place}{about}"
+    return f"{action} cured {counts} {posterior.place}{about}"

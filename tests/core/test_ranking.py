@@ -116,6 +116,16 @@ class TestChance:
         assert chances == sorted(chances)
         assert chances[-1] < told(after()).chance_at_best
 
+    def test_what_is_seen_of_one_replica_counts_for_all_of_them_but_not_for_the_whole(
+        self,
+    ) -> None:
+        experience = after(*[a_case("no_effect", "restart cart/2")] * 3)
+
+        other, whole = (told(experience, action=each) for each in ("restart db/1", "restart"))
+
+        assert other.words == "restart replica cured 0 of 3 like this"
+        assert (other.tries, whole.tries) == (3, 0)
+
     def test_what_is_seen_of_another_cause_counts_for_nothing(self) -> None:
         hang = Ailment(kind="service", cause="hang", signature="errors++")
 
