@@ -30,6 +30,7 @@ from ..bus.messages import (
 )
 from ..bus.subjects import matches
 from ..core.casefile import Stage
+from ..core.levels import Level
 from ..core.notes import told
 from ..core.topology import Annotation, Component
 from ..documents.kinds import did_you_mean
@@ -261,6 +262,10 @@ class SystemControls:
         before = self._system.parts.casebook.annotations.get(target, Annotation())
         known = structs.replace(before, version=version, deployed_s=now_s - age_s)
         await self._system.bus.publish(told(target, known, now_s, who=who))
+
+    async def change_level(self, *, target: str, level: Level, who: str, reason: str) -> None:
+        """Heal a component on another level; it holds until the configuration is read again."""
+        await self._system.change_level(target, level, who=who, reason=reason)
 
     async def acquire(self, *, target: str, lease_s: float) -> Lease:
         """Ask the guard of a target whether a call may be made."""

@@ -6,12 +6,65 @@ circuits, limits and experience are where they were (`mendel.runtime.revision`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import structs
 
+from ..agents.ports import World
+from ..bus.messages import Message
 from ..core.levels import Level
 from ..core.topology import Component
+from ..documents.kinds import did_you_mean
+from ..errors import ConfigError
 from .config import Config
+from .factory import Parts
+from .revision import prepare, put_into_force
 from .specs import ComponentSpec
+
+
+def exchange(
+    config: Config,
+    parts: Parts,
+    world: World,
+    component: str,
+    level: Level,
+    *,
+    publish: Callable[[Message], None],
+    now_s: float,
+) -> Config:
+    """Heal a component on another level from now on, where no agent has to be asked.
+
+    Args:
+        config: that holds.
+        parts: the cores.
+        world: what is healed.
+        component: its name.
+        level: which.
+        publish: gets what follows from it.
+        now_s: loop time.
+
+    Returns:
+        The configuration that holds from now on.
+
+    Raises:
+        ConfigError: there is no such component.
+    """
+    new = with_level(config, known_component(parts, component), level)
+    put_into_force(prepare(config, new, world, (), ()), parts, world, publish, now_s)
+    return new
+
+
+def known_component(parts: Parts, name: str) -> Component:
+    """The component of a name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    components = parts.casebook.topology.components
+    if name not in components:
+        help_ = did_you_mean(name, list(components), "components")
+        raise ConfigError(f"there is no component {name!r}; {help_}")
+    return components[name]
 
 
 def with_level(config: Config, component: Component, level: Level) -> Config:

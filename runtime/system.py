@@ -35,11 +35,10 @@ from ..core.levels import Level
 from ..core.policy import Pause
 from ..core.pressure import STEPS, Relief
 from ..core.restarts import ChildSpec
-from ..documents.kinds import did_you_mean
 from ..errors import BusClosed, ConfigError, PluginError
 from .config import Config
 from .factory import Parts, build
-from .levels import with_level
+from .levels import known_component, with_level
 from .lives import OneLife, as_message
 from .revision import (
     Aside,
@@ -268,11 +267,7 @@ class System:
         Raises:
             ConfigError: there is no such component.
         """
-        components = self.parts.casebook.topology.components
-        if component not in components:
-            help_ = did_you_mean(component, list(components), "components")
-            raise ConfigError(f"there is no component {component!r}; {help_}")
-        config = with_level(self.config, components[component], level)
+        config = with_level(self.config, known_component(self.parts, component), level)
         return await self.reconfigure(config, who=who, reason=reason)
 
     async def relieve(

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Protocol
 
 from msgspec import Meta, Struct
 
+from ..core.levels import Level
 from .leases import Lease, LeaseOutcome
 from .telemetry.success import Success
 from .views import (
@@ -94,6 +95,10 @@ class Controls(Protocol):
 
     async def rollback(self, *, version: int, who: str, reason: str) -> ReloadView:
         """Put an earlier version of the configuration into force; the file stays as it is."""
+        ...
+
+    async def change_level(self, *, target: str, level: Level, who: str, reason: str) -> None:
+        """Heal a component on another level from now on, its open incident included."""
         ...
 
     async def stop(self, *, who: str) -> None:
@@ -194,6 +199,12 @@ class _Rollback(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: str = ""
 
 
+class _Level(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    target: _Named
+    level: Level
+    reason: str = ""
+
+
 class _Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pattern: str = ">"
     limit: _Limit = 20
@@ -216,11 +227,12 @@ VERBS: dict[str, type[Struct]] = {
     "heartbeat": _Heartbeat,
     "annotate": _Annotate,
     "resources": _Nothing,
+    "change_level": _Level,
     "reload": _Reload,
     "rollback": _Rollback,
     "stop": _Nothing,
     "events": _Events,
 }
 SIGNED = frozenset(
-    {"pause", "resume", "approve", "annotate", "stop", "reload", "rollback"}
+    {"pause", "resume", "approve", "annotate", "change_level", "stop", "reload", "rollback"}
 )  # Who asked goes on record.

@@ -26,7 +26,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from ...errors import ConfigError, MendelError
-from . import agents, audit, check, config, history, live, record, telemetry, web
+from . import agents, audit, check, config, history, level, live, record, telemetry, web
 from .demo import demo
 from .drill import drill
 from .output import PLAIN, Form, Out
@@ -58,6 +58,7 @@ app.command(top)
 app.command(live.events)
 app.command(live.pause)
 app.command(live.deployed)
+app.command(level.level)
 app.command(live.resume)
 app.command(live.approve)
 app.command(live.stop)

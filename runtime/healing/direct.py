@@ -21,10 +21,12 @@ from ...agents.ports import Journal, Probe, Sample, World
 from ...agents.recovery import Recovery
 from ...bus.local import LocalBus
 from ...bus.messages import ActionFinished, RunAction
+from ...core.levels import Level
 from ...core.policy import Pause
 from ...core.rounds import Look
 from ..config import Config
 from ..factory import Parts, build
+from ..levels import exchange
 from .driver import Command, Driver
 from .hands import Hands
 
@@ -93,6 +95,22 @@ class DirectSystem:
     async def wait(self) -> None:
         """Wait until it cannot go on, which is when a core has failed; its error is raised."""
         await asyncio.shield(self._failed)
+
+    async def change_level(self, component: str, level: Level) -> None:
+        """Heal a component on another level from now on, its open incident included.
+
+        Raises:
+            ConfigError: there is no such component.
+        """
+        self._config = exchange(
+            self._config,
+            self.parts,
+            self._world,
+            component,
+            level,
+            publish=self._driver.tell,
+            now_s=self._loop.time(),
+        )
 
     def _start(self) -> None:
         parts, loop = self.parts, self._loop

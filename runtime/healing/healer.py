@@ -29,8 +29,7 @@ from ...core.topology import Kind
 from ...documents.kinds import did_you_mean
 from ...errors import ConfigError
 from ..factory import Parts, build
-from ..levels import with_level
-from ..revision import prepare, put_into_force
+from ..levels import exchange
 from .clockwork import Clockwork
 from .driver import Command, Driver
 from .hands import Hands
@@ -205,13 +204,15 @@ class Healer:
         """Heal a component on another level from now on, its open incident included."""
         self._known(component)
         at_s = self._turn(None)
-        world = self._setup.world
-        known = self._parts.casebook.topology.components[component]
-        old = self._setup.config
-        new = with_level(old, known, checked_level(level))
-        revision = prepare(old, new, world, (), ())
-        put_into_force(revision, self._parts, world, self._driver.tell, at_s)
-        self._setup.config = new
+        self._setup.config = exchange(
+            self._setup.config,
+            self._parts,
+            self._setup.world,
+            component,
+            checked_level(level),
+            publish=self._driver.tell,
+            now_s=at_s,
+        )
         self._clock.run()
 
     async def tell(self, message: Message, *, now_s: float | None = None) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
+from mendel.core.levels import Level
 from mendel.errors import ConfigError, EnvironmentProblem, NotRunning, StoreError
 from mendel.runtime.client import ControlClient, Refused
 from mendel.runtime.control import ControlLimits, ControlServer
@@ -119,6 +120,9 @@ class Estate:
     async def resources(self) -> ResourcesView:
         raise NotImplementedError
 
+    async def change_level(self, *, target: str, level: Level, who: str, reason: str) -> None:
+        self.log.append(("change_level", target, level, who, reason))
+
     async def reload(self, *, who: str, reason: str) -> ReloadView:
         return ReloadView(taken=True)
 
@@ -200,7 +204,10 @@ class TestVerbs:
         await ask(path, "approve", approval="a1")
         await ask(path, "heartbeat", target="cart", metrics={"queue": 3})
         await ask(path, "annotate", target="cart", version="1.4", age_s=60)
+        await ask(path, "change_level", target="cart", level="basic", reason="it is quiet")
         await ask(path, "stop")
+        with pytest.raises(Refused, match="heroic"):
+            await ask(path, "change_level", target="cart", level="heroic")
         with pytest.raises(Refused, match="unknown field `who`"):
             await ask(path, "resume", target="cart", who="root")
 
@@ -210,6 +217,7 @@ class TestVerbs:
             ("approve", "a1", ME, ""),
             ("heartbeat", "cart", {"queue": 3.0}),
             ("annotate", "cart", "1.4", 60.0, ME),
+            ("change_level", "cart", "basic", ME, "it is quiet"),
             ("stop", ME),
         ]
 

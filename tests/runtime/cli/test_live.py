@@ -206,6 +206,20 @@ class TestHealing:
         )
         assert "db: runs 1.4" in runtime.do("events")[1]
 
+    def test_a_component_changes_its_level_while_it_is_healed(self, runtime: Runtime) -> None:
+        told = runtime.do("level", "cart", "advanced", "--reason", "it got busy")
+        lines = runtime.data("level")
+        code, _, error = runtime.do("level", "crat", "full")
+
+        assert told == (0, "cart is healed on level advanced\n", "")
+        assert [(each["component"], each["level"]) for each in lines] == [
+            ("db", "basic"),
+            ("cart", "advanced"),
+        ]
+        assert "RECOMMENDED" in runtime.do("level", "cart")[1]
+        assert code != 0
+        assert "did you mean `cart`?" in error
+
     def test_a_pause_is_shown_until_it_is_ended(self, runtime: Runtime) -> None:
         assert runtime.do("pause", "db", "--for", "10m", "--reason", "lunch") == (
             0,
