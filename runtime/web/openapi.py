@@ -56,7 +56,7 @@ def describe(version: str) -> dict[str, Any]:
         },
         "paths": _paths(),
         "components": {
-            "schemas": {name: _clean(schema) for name, schema in sorted(schemas.items())},
+            "schemas": {name: _whole(schema) for name, schema in sorted(schemas.items())},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -172,6 +172,12 @@ def _events(messages: list[type[Any]]) -> dict[str, Any]:
 
 def _ref(name: str) -> str:
     return _REF.format(name=name)
+
+
+def _whole(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema of what is answered: every field is there, those with a default too."""
+    schema = _clean(schema)
+    return schema | {"required": list(schema["properties"])} if "properties" in schema else schema
 
 
 def _clean(schema: dict[str, Any]) -> dict[str, Any]:

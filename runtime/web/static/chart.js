@@ -133,7 +133,7 @@ export function Lane({ title, stretches, range }) {
     ${stretches.map(({ from, to, text, kind, detail }) => {
       const left = Math.max(0, (from - range[0]) / width) * 100;
       const right = Math.min(1, (to - range[0]) / width) * 100;
-      return html`<span class=${`stretch ${kind}`} title=${detail ?? text} style=${{ left: `${left}%`, width: `${Math.max(0.6, right - left)}%` }}>${text}</span>`;
+      return html`<span class=${`stretch ${kind}`} title=${detail ?? text} style=${{ left: `${left}%`, width: `${Math.max(0.6, right - left)}%` }}>${right - left > 5 ? text : ""}</span>`;
     })}
   </div></div>`;
 }

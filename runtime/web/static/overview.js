@@ -8,7 +8,7 @@ import { Change } from "/steer.js";
 
 export function Overview({ state, kind }) {
   const views = [...state.components.values()].filter((view) => !kind || view.kind === kind);
-  const open = views.filter((view) => view.incident);
+  const open = views.filter((view) => view.incident).sort((a, b) => (a.stage === "attributed") - (b.stage === "attributed"));
   return html`
     ${!kind && html`<${Panel} id="graph" title="Who needs whom" count=${state.components.size} command="mendel status"><${Graph} state=${state} /><//>`}
     <div class="columns">
@@ -51,6 +51,7 @@ function Components({ views, state }) {
   </a>`;
   return html`
     ${views.length > 12 && html`<label class="find">Find <input type="search" value=${find} onInput=${(event) => setFind(event.currentTarget.value)} placeholder="part of a name" /></label>`}
+    <div class="component listhead" aria-hidden="true">${["component", "kind, level, for", "latency", "why"].map((each) => html`<span>${each}</span>`)}</div>
     <${LongList} label="Components" height=${46} rows=${shown.map((view) => ({ key: view.name, view }))} render=${row} />
     ${!shown.length && html`<${Empty}>No component is called like that.<//>`}`;
 }

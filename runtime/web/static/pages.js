@@ -36,6 +36,21 @@ function Names({ names }) {
   return names.map((name, place) => html`${place ? ", " : ""}<a href=${`#/component/${name}`}>${name}</a>`);
 }
 
+const spread = (found) => (found ? `${duration(found.median_s)} (95 % within ${duration(found.p95_s)})` : "–");
+
+function Successes() {
+  const { value } = useFetched(() => api("/success?period_s=604800"), "", 10000);
+  if (!value) return null;
+  return html`<${Panel} id="success" title="The last seven days" command="mendel status --since 7d"><dl class="facts">
+    <div><dt>healed without a person</dt><dd class="figure">${value.effectiveness == null ? "–" : `${(value.effectiveness * 100).toFixed(1)} %`}</dd></div>
+    <div><dt>median from onset to recovery</dt><dd class="figure">${spread(value.recovery)}</dd></div>
+    <div><dt>median from onset to detection</dt><dd class="figure">${spread(value.detection)}</dd></div>
+    <div><dt>incidents</dt><dd class="figure">${value.incidents}</dd></div>
+    <div><dt>asked a person</dt><dd class="figure">${value.escalated}</dd></div>
+    <div><dt>actions, without effect</dt><dd class="figure">${value.actions}, ${value.vain}</dd></div>
+  </dl><//>`;
+}
+
 export function Incidents({ state }) {
   const stages = [...state.components.values()].map((view) => view.incident + view.stage).join();
   const { value, error } = useFetched(() => api("/incidents?limit=1000"), stages, 10000);
@@ -47,9 +62,11 @@ export function Incidents({ state }) {
     <span>${view.actions.map(spoken).join(", ") || (view.blamed ? `because of ${view.blamed}` : "nothing was run")}</span>
     <span class="why">${view.reason}</span>
   </a>`;
-  return html`<${Panel} id="incidents" title="Incidents" count=${value?.length} command="mendel incidents list">
+  return html`<${Successes} key=${stages.length} />
+  <${Panel} id="incidents" title="Incidents" count=${value?.length} command="mendel incidents list">
     ${error && html`<p class="bad">${error.message}</p>`}
-    ${value?.length ? html`<${LongList} label="Incidents, newest first" height=${46} rows=${value.map((view) => ({ key: view.incident, view }))} render=${row} />` : html`<${Empty}>${value ? "No incident is on record." : "Loading"}<//>`}
+    ${value?.length ? html`<div class="incident listhead" aria-hidden="true">${["component", "opened", "end", "lasted", "what was run", "why it stands there"].map((each) => html`<span>${each}</span>`)}</div>
+      <${LongList} label="Incidents, newest first" height=${46} rows=${value.map((view) => ({ key: view.incident, view }))} render=${row} />` : html`<${Empty}>${value ? "No incident is on record." : "Loading"}<//>`}
   <//>`;
 }
 
@@ -111,9 +128,17 @@ export function Agents({ state }) {
   <${Panel} id="counters" title="Counters since the start"><dl class="facts">${Object.entries(state.counters).map(([name, count]) => html`<div><dt>${name}</dt><dd>${count}</dd></div>`)}</dl><//>`;
 }
 
+// What of a line's details a person asks for first; the rest is in `mendel audit --output json`.
+const TOLD = ["action", "outcome", "stage", "duration_s", "reason", "detail", "source", "error"];
+
+function told({ detail }) {
+  const known = TOLD.filter((name) => detail[name] != null && detail[name] !== "");
+  return known.map((name) => (name === "duration_s" ? `for ${duration(detail[name])}` : spoken(String(detail[name])))).join(" · ");
+}
+
 export function Audit() {
   const { value, error } = useFetched(() => api("/audit?limit=1000"), "", 5000);
-  const row = ({ line }) => html`<div class="audit"><span class="faint">${line.seq}</span><span>${day(line.utc)}</span><strong>${spoken(line.kind)}</strong><span>${line.who}</span><span>${line.target}</span><span class="why">${Object.entries(line.detail).filter(([, each]) => each !== "" && typeof each !== "object").map(([name, each]) => `${spoken(name)} ${each}`).join(" · ")}</span></div>`;
+  const row = ({ line }) => html`<div class="audit"><span class="faint">${line.seq}</span><span>${day(line.utc)}</span><strong>${spoken(line.kind)}</strong><span>${line.who}</span><span>${line.target}</span><span class="why">${told(line)}</span></div>`;
   return html`<${Panel} id="audit" title="Audit trail" count=${value?.lines.length} command="mendel audit">
     ${error && html`<p class="bad">${error.message}</p>`}
     ${value && html`<p class=${value.whole ? "good" : "bad"}>${value.whole ? "Each row fits the one before it: nothing was changed or left out." : `The trail is broken: ${value.problem}`}</p>`}
