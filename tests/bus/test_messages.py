@@ -32,6 +32,8 @@ SAMPLES: dict[Any, Any] = {
     dict[str, float]: {"ok": 1.0},
     dict[str, Any]: {"every_s": 1.0},
     tuple[str, ...]: ("restart", "drain"),
+    float | None: 2.5,
+    tuple[tuple[float, float], ...]: ((1.0, 2.0),),
 }
 
 
