@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 from mendel import guard
 from mendel.agents.guards.registry import forget
-from mendel.bus.messages import Message
+from mendel.bus.messages import Message, message_types
 from mendel.errors import ConfigError, EnvironmentProblem
 from mendel.runtime.config import load
 from mendel.runtime.door import WebConfig
@@ -368,14 +368,13 @@ class TestDescription:
         assert set(_references(description)) <= {f"#/components/schemas/{name}" for name in schemas}
 
     def test_a_message_of_a_plug_in_may_hold_what_nobody_can_describe(self) -> None:
-        class Thing:
-            pass
-
         class HeldByAPlugIn(Message, frozen=True, kw_only=True):
-            held: Thing
+            held: object
 
-        held = describe("1")["components"]["schemas"]["HeldByAPlugIn"]["properties"]["held"]
-        assert held == {}
+        assert message_types()["HeldByAPlugIn"] is HeldByAPlugIn
+        schemas = describe("1")["components"]["schemas"]
+        assert "HeldByAPlugIn" not in schemas
+        assert "IncidentOpened" in schemas
 
     def test_events_are_told_apart_by_name(self) -> None:
         schemas = describe("1")["components"]["schemas"]
