@@ -1,12 +1,15 @@
 """How Sphinx builds these pages; `make docs` calls it."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from mendel.core.playbook import DEFAULT_PLANS
+from mendel.core.priors import BY_CAUSE, BY_KIND
 from mendel.runtime.cli.app import app
 
 project = "mendel"
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "priors-by-*.md"]
 html_theme = "furo"
 html_title = "mendel"
 myst_enable_extensions = ["colon_fence"]
@@ -18,6 +21,33 @@ myst_heading_anchors = 3
 # What the commands say of themselves, written anew with every build.
 _reference = app.generate_docs(output_format="markdown")
 Path(__file__).with_name("command-reference.md").write_text(_reference, encoding="utf-8")
+
+
+def _grades(grades: Mapping[str, float]) -> str:
+    best_first = sorted(grades.items(), key=lambda each: -each[1])
+    return ", ".join(f"`{action}` {chance:.0%}" for action, chance in best_first)
+
+
+def _write_table(name: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    lines = [heads, ["---"] * len(heads), *rows]
+    text = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    Path(__file__).with_name(name).write_text(text, encoding="utf-8")
+
+
+# Likewise what is known of components and causes before anything was learned.
+_write_table(
+    "priors-by-kind.md",
+    ("kind", "plan", "chance of a cure while the cause is not known"),
+    (
+        (kind, ", ".join(f"`{each}`" for each in plan) or "none", _grades(BY_KIND[kind]))
+        for kind, plan in DEFAULT_PLANS.items()
+    ),
+)
+_write_table(
+    "priors-by-cause.md",
+    ("cause", "chance of a cure"),
+    ((cause.replace("_", " "), _grades(grades)) for cause, grades in BY_CAUSE.items()),
+)
 
 # A field may be called `type`, and there is more than one.
 suppress_warnings = ["ref.python"]
