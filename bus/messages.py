@@ -109,6 +109,24 @@ class ProbeNow(Message, frozen=True, kw_only=True):
     target: str
 
 
+class Symptom(Struct, frozen=True, kw_only=True):
+    """One metric of a target beside what is usual for it.
+
+    Attributes:
+        metric: its name.
+        value: of the newest readings, on average.
+        latest: of the newest reading alone.
+        usual: median of its calm past; ``None`` where too little of that is known.
+        trend_per_s: how fast it has been changing for the last minute or more.
+    """
+
+    metric: str
+    value: float
+    latest: float
+    usual: float | None = None
+    trend_per_s: float = 0.0
+
+
 class TargetProbed(Message, frozen=True, kw_only=True):
     """A target that somebody asked about has been looked at afresh.
 
@@ -117,12 +135,14 @@ class TargetProbed(Message, frozen=True, kw_only=True):
         status: its health, the fresh reading included.
         since_s: start of the newest run of bad samples; equal to ``taken_s`` when there is none.
         taken_s: when the fresh reading was taken.
+        symptoms: how all of its metrics stand.
     """
 
     target: str
     status: Status
     since_s: float
     taken_s: float
+    symptoms: tuple[Symptom, ...] = ()
 
 
 class HealthChanged(Message, frozen=True, kw_only=True):
@@ -248,6 +268,28 @@ class IncidentOpened(Message, frozen=True, kw_only=True):
     onset_s: float
     opened_s: float
     reason: str = ""
+
+
+class IncidentDiagnosed(Message, frozen=True, kw_only=True):
+    """What is held to be wrong with a target has changed.
+
+    Attributes:
+        target: its target.
+        incident: which incident.
+        cause: class of fault (``gray_failure``); empty when nobody knows.
+        where: who has it: replicas, components, edges.
+        confidence: how surely, from 0 to 1.
+        reason: the same in words, with what was turned down.
+        diagnosed_s: when.
+    """
+
+    target: str
+    incident: str
+    cause: str
+    where: tuple[str, ...]
+    confidence: float
+    reason: str
+    diagnosed_s: float
 
 
 class IncidentChanged(Message, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ from ..bus.messages import (
     TargetProbed,
 )
 from .casefile import CaseFile, Stage
+from .diagnosis import Diagnosis, Scene, Signs, diagnose, signs_of
 from .effects import Effect, Publish, Record
 from .health import of_component
 from .incident import Incident
@@ -47,6 +48,11 @@ from .triage import Blame, Standing, blame
 from .verify import condition_of
 
 _GONE = "{} is not in the configuration"
+
+
+# Metrics that tell that a process is not there, and how many of its falls are remembered.
+_FALLS = ("alive", "reachable")
+_FALLS_KEPT = 9
 
 
 class Past(Struct, frozen=True):
@@ -108,6 +114,8 @@ class Casebook:
         self.experience = experience or Experience()
         self.annotations: dict[str, Annotation] = {}
         self._stranger = stranger or Care(plan=(), actions={})
+        self._signs: dict[str, Signs] = {}
+        self._falls: dict[str, tuple[float, ...]] = {}
         self._looked_s: dict[str, float] = {}
         self._past: dict[str, Past] = {}
         self._left_open = tuple(left_open)
@@ -133,7 +141,9 @@ class Casebook:
                 effects = self._on_health(target, message.status, message.reason, now_s)
             case TargetProbed(target=target):
                 self._looked_s[target] = message.taken_s
+                self._signs[target] = signs_of(message.symptoms)
                 effects = self._on_health(target, message.status, "as just seen", now_s)
+                effects += self._on_looked(target, now_s)
             case ActionFinished():
                 effects = self._on_finished(message, now_s)
             case TargetAnnotated():
@@ -187,7 +197,10 @@ class Casebook:
             component: which.
             concerned: parts of it that have to be proven good, not only not sick.
         """
-        parts = {name: self._known(name) for name in self.topology.parts(component)}
+        incident = self.incidents.get(component)
+        cut_off = incident is not None and incident.is_isolated  # So calls to it fail.
+        names = self.topology.replicas(component) if cut_off else self.topology.parts(component)
+        parts = {name: self._known(name) for name in names}
         return of_component(self._known(component), parts, concerned)
 
     def reconfigure(self, cares: Mapping[str, Care], topology: Topology | None = None) -> None:
@@ -229,11 +242,46 @@ class Casebook:
             waited=waited,
         )
 
+    def witnesses(self, incident: CaseFile) -> Sequence[str]:
+        """All that the target needs; where diagnoses are made also its parts, calls, callers."""
+        below = self.topology.below(incident.target)
+        if not incident.care.abilities.diagnoses:
+            return below
+        name, topology = incident.target, self.topology
+        mine = (name, *topology.parts(name), *topology.edges_from(name))
+        return tuple(dict.fromkeys((*mine, *below, *topology.callers(name))))
+
+    def has_looked(self, incident: CaseFile) -> bool:
+        """Whether all of them were looked at since the present triage began."""
+        return all(self._is_fresh(each, incident) for each in self.witnesses(incident))
+
+    def diagnose(self, incident: CaseFile, now_s: float) -> Diagnosis:
+        """What is held to be wrong with the target."""
+        name = incident.target
+        component = self.topology.components.get(name)
+        scene = Scene(
+            component=name,
+            kind=component.kind if component is not None else "service",
+            topology=self.topology,
+            signs=self._signs,
+            falls=self._falls,
+            annotation=self.annotations.get(name, Annotation()),
+            onset_s=incident.onset_s,
+            now_s=now_s,
+        )
+        return diagnose(scene, self._declared)
+
+    def _declared(self, target: str) -> Mapping[str, ActionFacts]:
+        home = home_of(target)
+        care = self.cares.get(home, self._stranger)
+        return care.actions if target == home else care.parts.get(target, {})
+
     def rule(self, incident: CaseFile, action: ActionFacts, now_s: float) -> Ruling:
         """Whether the action may run."""
         if objection := self.load.objection(incident, action, now_s):
             return objection
-        return self.policy.rule(incident.target, action, self._view(incident), now_s)
+        target = action.target or incident.target
+        return self.policy.rule(target, action, self._view(incident), now_s)
 
     def ailment(self, incident: CaseFile) -> Ailment:
         """What the target suffers from, as far as it is known now."""
@@ -242,8 +290,11 @@ class Casebook:
         for name, score in incident.scores.items():
             metric = name.rpartition(": ")[2]  # What a replica or an edge shows is a symptom too.
             worst[metric] = max(score, worst.get(metric, score))
-        signature = signature_of(worst)
-        return Ailment(signature=signature, kind=component.kind if component else "service")
+        return Ailment(
+            kind=component.kind if component else "service",
+            cause=incident.diagnosis.cause if incident.diagnosis is not None else "",
+            signature=signature_of(worst),
+        )
 
     def rank(self, incident: CaseFile, names: Sequence[str], now_s: float) -> Sequence[Estimate]:
         """Actions in the order in which experience would try them."""
@@ -272,6 +323,11 @@ class Casebook:
         """Whether calls may be kept away from the target."""
         return self.policy.may_isolate(target, now_s)
 
+    def serves(self, incident: CaseFile, action: ActionFacts | None) -> bool:
+        """Whether the target does some of its work still, so that calls should reach it."""
+        replicas = self.topology.replicas(incident.target)
+        return any(self._known(each) is Status.HEALTHY for each in replicas)
+
     def observes(self, target: str) -> bool:
         """Whether nothing may be done to the target, only watched."""
         return self.policy.mode_of(target) == "observe"
@@ -296,6 +352,9 @@ class Casebook:
         if target in self._gone:
             return []
         self.health[anomaly.target] = Status.SICK
+        if anomaly.metric in _FALLS:
+            falls = self._falls.get(anomaly.target, ())
+            self._falls[anomaly.target] = (*falls[-_FALLS_KEPT:], anomaly.onset_s)
         known = self.incidents.get(target)
         if known is not None:
             return known.on_anomaly(anomaly, now_s)
@@ -339,6 +398,17 @@ class Casebook:
             if home in self.topology.below(other.target):
                 effects += other.look_again(now_s)
         return effects
+
+    def _on_looked(self, target: str, now_s: float) -> list[Effect]:
+        """Incidents that wait for a look at the target may have all they need now."""
+        return [
+            effect
+            for incident in tuple(self.incidents.values())
+            if incident.stage is Stage.TRIAGE
+            and incident.care.abilities.diagnoses
+            and target in self.witnesses(incident)
+            for effect in incident.look_again(now_s)
+        ]
 
     def _on_cleared(self, target: str, metric: str) -> None:
         incident = self.incidents.get(home_of(target))
@@ -420,7 +490,7 @@ class Casebook:
         recovered = past is not None and past.closed_s > asking.settled_s
         return Standing(
             status=self.status_of(name),
-            fresh=self._looked_s.get(name, float("-inf")) >= asking.asked_s,
+            fresh=self._is_fresh(name, asking),
             treated_as=self._treated_as(name),
             undecided=incident is not None and incident.stage is Stage.TRIAGE,
             mutual=asking.target in self.topology.below(name),
@@ -461,6 +531,9 @@ class Casebook:
         ]
         healthy = sum(self.status_of(name) is Status.HEALTHY for name in others)
         return healthy if others else None
+
+    def _is_fresh(self, target: str, asking: CaseFile) -> bool:
+        return self._looked_s.get(target, float("-inf")) >= asking.asked_s
 
     def _known(self, target: str) -> Status:
         return self.health.get(target, Status.UNKNOWN)

@@ -13,6 +13,7 @@ from ..bus.messages import (
     ApprovalRequested,
     IncidentChanged,
     IncidentClosed,
+    IncidentDiagnosed,
     IncidentOpened,
     IsolateTarget,
     RecoveryProposed,
@@ -20,6 +21,7 @@ from ..bus.messages import (
     RunAction,
     Status,
 )
+from .diagnosis import Diagnosis
 from .effects import CancelTimer, Consult, Effect, Publish, Record, StartTimer
 from .policy import ActionFacts
 from .records import Ailment, ExperienceRecord, IncidentRecord
@@ -59,6 +61,7 @@ class CaseFile:
             by ``cart/2: alive``.
         concerned: the target, and those of its replicas and edges that were in alarm.
         asked_s: when the present triage began; evidence must be newer.
+        diagnosis: what is held to be wrong; ``None`` where nobody asked for that.
         told_s: when a person was told of it, or of the incident that it is a relapse of.
         lesson: what its last action taught, if anything.
         settled_s: until when it was last given time to follow a cause that is over.
@@ -85,7 +88,13 @@ class CaseFile:
         self.lesson: ExperienceRecord | None = None
         self._ailment: Ailment | None = None  # What the last action was chosen against.
         self._launched_s = opened_s
+        self.diagnosis: Diagnosis | None = None
         self._timers: dict[str, None] = {}
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether calls are kept away from the target for its sake."""
+        return self._isolated
 
     @property
     def care(self) -> Care:
@@ -148,6 +157,18 @@ class CaseFile:
         )
         return [self._record(reason, now_s), Publish(opened)]
 
+    def _tell_diagnosis(self, diagnosis: Diagnosis, now_s: float) -> Publish:
+        found = IncidentDiagnosed(
+            target=self.target,
+            incident=self.name,
+            cause=diagnosis.cause,
+            where=diagnosis.where,
+            confidence=round(diagnosis.confidence, 3),
+            reason=diagnosis.reason,
+            diagnosed_s=now_s,
+        )
+        return Publish(found)
+
     def _propose(self, action: str, deadline_s: float) -> Consult:
         proposal = RecoveryProposed(
             target=self.target,
@@ -171,11 +192,11 @@ class CaseFile:
 
     def _command(self, action: ActionFacts, intent: str) -> Publish:
         command = RunAction(
-            target=self.target,
+            target=action.target or self.target,
             intent=intent,
             incident=self.name,
             action=action.name,
-            attempt=self.treatment.ran.count(action.name),
+            attempt=max(1, self.treatment.ran.count(self.treatment.action)),
             timeout_s=action.timeout_s,
         )
         return Publish(command)
@@ -248,6 +269,9 @@ class CaseFile:
             actions=tuple(self.treatment.ran),
             attempts=tuple(self.treatment.attempts),
             isolated=self._isolated,
+            cause=self.diagnosis.cause if self.diagnosis is not None else "",
+            confidence=round(self.diagnosis.confidence, 3) if self.diagnosis is not None else 0.0,
+            diagnosis=self.diagnosis.reason if self.diagnosis is not None else "",
             choice=self.treatment.choice if self.stage is Stage.RECOVERING else "",
         )
         return Record(record)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .casefile import CaseFile
+from .diagnosis import Diagnosis
 from .policy import ActionFacts, Ruling
 from .ranking import Estimate
 from .records import Ailment, ExperienceRecord
@@ -21,6 +22,18 @@ class Desk(Protocol):
 
     def blame(self, incident: CaseFile, *, waited: bool) -> Blame:
         """Whether the target is the cause of its trouble."""
+        ...
+
+    def witnesses(self, incident: CaseFile) -> Sequence[str]:
+        """All that has to be looked at before somebody is blamed, or a diagnosis is made."""
+        ...
+
+    def has_looked(self, incident: CaseFile) -> bool:
+        """Whether all of them were looked at since the present triage began."""
+        ...
+
+    def diagnose(self, incident: CaseFile, now_s: float) -> Diagnosis:
+        """What is held to be wrong with the target."""
         ...
 
     def rule(self, incident: CaseFile, action: ActionFacts, now_s: float) -> Ruling:
@@ -53,6 +66,10 @@ class Desk(Protocol):
 
     def may_isolate(self, target: str, now_s: float) -> bool:
         """Whether calls may be kept away from the target."""
+        ...
+
+    def serves(self, incident: CaseFile, action: ActionFacts | None) -> bool:
+        """Whether the target does some of its work still, so that calls should reach it."""
         ...
 
     def observes(self, target: str) -> bool:

@@ -48,10 +48,14 @@ from .treatment import (
     Run,
     Treatment,
 )
-from .triage import Attribute, Blame, Treat
-from .verify import condition_of
+from .triage import Attribute, Blame, Treat, Wait
+from .verify import Conclusion, condition_of
 
 _OWN = "the evidence speaks of it alone"
+# They take the replicas in turn, or put new ones beside them first: the rest goes on serving.
+_GENTLE = ("rolling_restart", "replace", "roll_back")
+# While an incident is only watched, everybody is looked at anew this often.
+_LOOK_AGAIN_S = 5.0
 _UNPROVEN = "it is not seen to be sick, but not proven well either"
 
 
@@ -87,6 +91,7 @@ class Incident(CaseFile):
         self._approval = ""
         self._intent = ""
         self._asks = 0
+        self._looks_anew = False  # Whether evidence is gathered again at the end of a wait.
 
     # --- what comes in ------------------------------------------------------------------------
 
@@ -205,6 +210,8 @@ class Incident(CaseFile):
                 reason = f"still sick {self.care.triage.settle_s:g} s after {self.cause} recovered"
                 self.cause, self.settled_s = "", now_s
                 return self._go(Stage.TRIAGE, reason, now_s) + self._triage(now_s)
+            case "retry", Stage.WAITING if self._looks_anew:
+                return self._look_anew(now_s)
             case "retry", Stage.WAITING:
                 return self._go_on("the wait is over", now_s)
             case "consult", Stage.CONSULTING:
@@ -237,10 +244,19 @@ class Incident(CaseFile):
         decided = self.look_again(now_s)
         if decided:
             return decided
-        looks = [Publish(ProbeNow(target=name)) for name in self.desk.below(self.target)]
+        looks = [Publish(ProbeNow(target=name)) for name in self.desk.witnesses(self)]
         return [*looks, self._timer("triage", now_s + self.care.triage.hold_s)]
 
+    def _look_anew(self, now_s: float) -> list[Effect]:
+        """Gather evidence again; too short a triage to be worth a record."""
+        waits_for = self._waits_for
+        stopped = self._leave(Stage.TRIAGE)
+        self._waits_for = waits_for
+        return [*stopped, *self._triage(now_s)]
+
     def _blame(self, *, waited: bool) -> Blame:
+        if self.care.abilities.diagnoses and not waited and not self.desk.has_looked(self):
+            return Wait("looking at its replicas, its calls and its callers first")
         return Treat(_OWN) if self._own else self.desk.blame(self, waited=waited)
 
     def _attribute(self, cause: str, reason: str, now_s: float) -> list[Effect]:
@@ -278,6 +294,33 @@ class Incident(CaseFile):
 
     def _next(self, reason: str, now_s: float) -> list[Effect]:
         self._reason = reason
+        if self.care.abilities.diagnoses and not self.treatment.is_undoing:
+            told, hold = self._diagnose(now_s)
+            if hold is not None:
+                return [*told, *hold]
+            return [*told, *self._move(self._reason, now_s)]
+        return self._move(reason, now_s)
+
+    def _diagnose(self, now_s: float) -> tuple[list[Effect], list[Effect] | None]:
+        """Find out what is wrong; what is told of it, and the wait when nothing is to be done."""
+        diagnosis = self.desk.diagnose(self, now_s)
+        is_news = self.diagnosis is None or diagnosis.cause != self.diagnosis.cause
+        self.diagnosis = diagnosis
+        told = [self._tell_diagnosis(diagnosis, now_s)] if is_news else []
+        if self.stage is Stage.CONSULTING or self.treatment.has_begun:
+            return told, None  # It is being prepared, on the same evidence.
+        self._reason = diagnosis.reason
+        if diagnosis.hold_s > now_s:
+            words = f"{diagnosis.reason}; watched for now"
+            until_s = min(diagnosis.hold_s, now_s + _LOOK_AGAIN_S)
+            return told, self._wait(words, until_s, now_s, anew=True)
+        if diagnosis.cause:
+            self.treatment.prescribe(diagnosis.steps)
+        else:
+            self.treatment.follow_plan()
+        return told, None
+
+    def _move(self, reason: str, now_s: float) -> list[Effect]:
         move = self.treatment.next_move(
             lambda action: self.desk.rule(self, action, now_s),
             observes=self.desk.observes(self.target),
@@ -315,9 +358,14 @@ class Incident(CaseFile):
             self._held_since_s = now_s
         return self._held_since_s + self.care.incident.held_s
 
-    def _wait(self, reason: str, until_s: float, now_s: float) -> list[Effect]:
+    def _wait(
+        self, reason: str, until_s: float, now_s: float, *, anew: bool = False
+    ) -> list[Effect]:
+        self._looks_anew = anew
         if self._waits_for == reason:  # Still the same wait: a line per second would be noise.
-            return [self._timer("retry", until_s)]
+            stopped = self._leave(Stage.WAITING)
+            self._waits_for = reason
+            return [*stopped, self._timer("retry", until_s)]
         effects = self._go(Stage.WAITING, reason, now_s)
         self._waits_for = reason
         return [*effects, self._timer("retry", until_s)]
@@ -348,10 +396,10 @@ class Incident(CaseFile):
         self._intent = f"{self.name}.{self.treatment.start(self.scores)}"
         self._asks = 0
         self._ailment, self._launched_s = self.desk.ailment(self), now_s
-        self.desk.started(self._intent, self.target, action, now_s)
+        self.desk.started(self._intent, action.target or self.target, action, now_s)
         isolate = self._isolate(self._reason) if self._may_isolate(action, now_s) else []
         return [
-            *self._go(Stage.RECOVERING, f"{self._reason}; runs {action.name}", now_s),
+            *self._go(Stage.RECOVERING, f"{self._reason}; runs {self.treatment.action}", now_s),
             *isolate,
             self._command(action, self._intent),
             *self._await_action(now_s),
@@ -364,24 +412,25 @@ class Incident(CaseFile):
     def _facts(self) -> ActionFacts:
         """What is known of the last action; the usual, if it has left the configuration."""
         name = self.treatment.action
-        return self.care.actions.get(name) or ActionFacts(name=name)
+        return self.treatment.facts_of(name) or ActionFacts(name=name)
 
     def _may_isolate(self, action: ActionFacts | None, now_s: float) -> bool:
         """Whether to keep calls away: not from who answers, unless an action is to stop it."""
-        is_down = not condition_of(self.scores).answers
-        stops = action is not None and action.disruptive
+        is_down = not condition_of(self.scores).answers and not self.desk.serves(self, action)
+        is_whole = action is not None and not action.target and action.name not in _GENTLE
+        stops = is_whole and action is not None and action.disruptive
         wanted = (is_down or stops) and not self._isolated
         return wanted and self.desk.may_isolate(self.target, now_s)
 
     def _take_up_action(self, running: IntentRecord, reason: str, now_s: float) -> list[Effect]:
         self._intent = running.intent
-        self.desk.started(running.intent, self.target, self._facts(), now_s)
+        self.desk.started(running.intent, running.target, self._facts(), now_s)
         return self._go(Stage.RECOVERING, reason, now_s) + self._await_action(now_s)
 
     def _ask_for_action(self, now_s: float) -> list[Effect]:
         """Nobody told how the action went: ask again; the same intent never runs twice."""
         self._asks += 1
-        action = self.care.actions.get(self.treatment.action)
+        action = self.treatment.facts_of(self.treatment.action)
         if action is None or self._asks > self.care.incident.asks:
             self.desk.finished(self._intent)
             return self._escalate(f"nobody knows how {self.treatment.action} ended", now_s)
@@ -397,16 +446,29 @@ class Incident(CaseFile):
         action = self.treatment.action
         if self.status is not Status.HEALTHY and (objection := self._object(now_s)):
             return objection
-        conclusion = self.treatment.conclude(self.status, self.scores)
+        conclusion = self._conclude()
         learned = self._learn(conclusion, now_s)
-        if conclusion == "helped":
+        if conclusion == "helped" and self.status is Status.HEALTHY:
             return learned + self._close("all metrics within bounds", now_s)
+        if conclusion == "helped":
+            reason = f"{action} helped, but {self.target} is not well yet"
+            return learned + self._go(Stage.TRIAGE, reason, now_s) + self._triage(now_s)
         if conclusion == "no_effect":
             return learned + self._try_again(f"{action} did not help", now_s)
         if self.treatment.take_back():
             return learned + self._next(f"{action} made it worse", now_s)
         why = f"{action} made it worse and cannot be taken back"
         return learned + self._escalate(why, now_s)
+
+    def _conclude(self) -> Conclusion:
+        """Judge by what the action was to change: of a part only that part's symptoms."""
+        part = self._facts().target
+        if part and self.treatment.was_ill(part) and not self._is_ill(part):
+            return "helped"
+        return self.treatment.conclude(self.status, self.scores)
+
+    def _is_ill(self, part: str) -> bool:
+        return any(name.startswith(f"{part}: ") for name in self.scores)
 
     def _learn(self, verdict: str, now_s: float) -> list[Effect]:
         """The last attempt has its verdict: what it teaches goes on record."""
@@ -419,6 +481,7 @@ class Incident(CaseFile):
     def _try_again(self, reason: str, now_s: float) -> list[Effect]:
         self._held_since_s = None
         wait_s = self.treatment.pause_s()
+        self._looks_anew = self.care.abilities.diagnoses
         effects = self._go(Stage.WAITING, f"{reason}; goes on in {wait_s:g} s", now_s)
         return [*effects, self._timer("retry", now_s + wait_s)]
 

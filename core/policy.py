@@ -91,6 +91,7 @@ class ActionFacts(Struct, frozen=True, kw_only=True):
         timeout_s: how long it may take.
         settle_s: how long its effect may then take to show.
         undo: name of the action that takes it back, or empty.
+        target: what it is done to; empty for the component whose incident it is.
     """
 
     name: str
@@ -98,6 +99,7 @@ class ActionFacts(Struct, frozen=True, kw_only=True):
     timeout_s: float = 30.0
     settle_s: float = 10.0
     undo: str = ""
+    target: str = ""
 
 
 class EstateView(Struct, frozen=True, kw_only=True):

@@ -26,6 +26,9 @@ class IncidentRecord(Struct, frozen=True, kw_only=True, tag="incident"):
         actions: names of the actions that were run, in order.
         attempts: what was tried of the plan and what it led to, relapses included.
         isolated: whether calls are kept away from the target for its sake.
+        cause: class of what is held to be wrong (``gray_failure``); empty where nobody knows.
+        confidence: how surely, from 0 to 1.
+        diagnosis: the same in words, with what was turned down; empty without a diagnosis.
         choice: why the action that begins was taken before others, where experience had a say.
     """
 
@@ -41,6 +44,9 @@ class IncidentRecord(Struct, frozen=True, kw_only=True, tag="incident"):
     attempts: tuple[Attempt, ...] = ()
     isolated: bool = False
     choice: str = ""
+    cause: str = ""
+    confidence: float = 0.0
+    diagnosis: str = ""
 
 
 class IntentRecord(Struct, frozen=True, kw_only=True, tag="intent"):

@@ -24,6 +24,7 @@ from ..bus.messages import (
 )
 from .effects import Effect, Publish, Record
 from .notes import told
+from .picture import Picture
 from .records import WindowRecord
 from .topology import Annotation, home_of
 from .treatment import ASIDE
@@ -72,13 +73,19 @@ class Chart:
         stretch: factor on the interval of its probes while it is healthy.
     """
 
-    __slots__ = ("_next", "rows", "stretch", "watch")
+    __slots__ = ("_next", "picture", "rows", "stretch", "watch")
 
     def __init__(self, watch: TargetWatch) -> None:
         self.watch = watch
         self.stretch = 1.0
         self._next: WatchConfig | None = None
         self.rows = Rows(watch.config.window_rows)
+        self.picture = Picture()
+
+    def add(self, metrics: Mapping[str, float], now_s: float) -> None:
+        """Keep a reading."""
+        self.rows.add(now_s, metrics)
+        self.picture.add(metrics, now_s, calm=self.watch.status is Status.HEALTHY)
 
     def reconfigure(
         self, config: WatchConfig, silent_after_s: Mapping[str, float], now_s: float
@@ -213,7 +220,7 @@ class Rounds(Generic[P]):
             return []
         chart = look._chart
         news = chart.renew(now_s)
-        chart.rows.add(now_s, metrics)
+        chart.add(metrics, now_s)
         news += chart.watch.on_sample(look.probe.name, metrics, detail, now_s)
         return [*_published(news), *self._done(look, now_s)]
 
@@ -240,7 +247,7 @@ class Rounds(Generic[P]):
             return []
         news = chart.renew(now_s)
         if metrics is not None:
-            chart.rows.add(now_s, metrics)
+            chart.add(metrics, now_s)
         return _published([*news, *chart.watch.on_calls(metrics, now_s)])
 
     def on_sweep(self, now_s: float) -> list[Effect]:
@@ -277,7 +284,7 @@ class Rounds(Generic[P]):
         if chart is None:
             return []
         if not looks:  # Nobody can look; what is known must do.
-            return [_probed(chart.watch, now_s)]
+            return [_probed(chart, now_s)]
         self._asked[target] = list(looks)
         for look in looks:
             if look._running:
@@ -342,7 +349,7 @@ class Rounds(Generic[P]):
         if asked:
             return []
         del self._asked[watch.target]
-        return [_probed(watch, now_s)]
+        return [_probed(look._chart, now_s)]
 
     def _schedule(self, look: Look[P], due_s: float) -> None:
         look.due_s = due_s
@@ -354,8 +361,14 @@ def _published(messages: Iterable[Message]) -> list[Effect]:
     return [Publish(message) for message in messages]
 
 
-def _probed(watch: TargetWatch, now_s: float) -> Publish:
-    since_s = watch.since_s(now_s)
+def _probed(chart: Chart, now_s: float) -> Publish:
+    watch = chart.watch
     return Publish(
-        TargetProbed(target=watch.target, status=watch.status, since_s=since_s, taken_s=now_s)
+        TargetProbed(
+            target=watch.target,
+            status=watch.status,
+            since_s=watch.since_s(now_s),
+            taken_s=now_s,
+            symptoms=chart.picture.symptoms(now_s),
+        )
     )

@@ -82,10 +82,13 @@ class Topology:
         self.components: Mapping[str, Component] = {each.name: each for each in components}
         self._below = {name: self._reach(name) for name in self.components}
         self._parts: dict[str, dict[str, None]] = {}
+        self._edges_from: dict[str, dict[str, None]] = {}
         for target in targets:
             home = home_of(target)
             if target != home:
                 self._parts.setdefault(home, {})[target] = None
+            if ">" in target:
+                self._edges_from.setdefault(sides(target)[0], {})[target] = None
 
     def below(self, name: str) -> tuple[str, ...]:
         """Everything it needs, directly or not, nearest first; nothing for an unknown name."""
@@ -106,6 +109,10 @@ class Topology:
     def edges_to(self, name: str) -> tuple[str, ...]:
         """Edges to a component as its callers see them, as far as they are looked at."""
         return tuple(each for each in self.parts(name) if ">" in each)
+
+    def edges_from(self, name: str) -> tuple[str, ...]:
+        """Edges from a component, as far as they are looked at."""
+        return tuple(self._edges_from.get(name, ()))
 
     def callers(self, name: str) -> tuple[str, ...]:
         """Components that need it directly, in order of declaration."""

@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 from ..bus.messages import Advice, Status
+from .diagnosis.remedies import Step
 from .levels import LEVELS, Abilities, Level
 from .load import ReliefConfig
 from .playbook import Attempt, PlaybookConfig, backoff_s, open_actions
@@ -54,6 +55,7 @@ class Care(Struct, frozen=True, kw_only=True):
     Attributes:
         plan: names of the actions to try, in order.
         actions: what is known of each action that the target has.
+        parts: the same for each of its replicas and each edge to it, by target.
         incident: patience with the healer.
         triage: how long to look before blaming.
         playbook: attempts, back-off, relapses.
@@ -64,6 +66,7 @@ class Care(Struct, frozen=True, kw_only=True):
 
     plan: tuple[str, ...]
     actions: Mapping[str, ActionFacts]
+    parts: Mapping[str, Mapping[str, ActionFacts]] = {}
     incident: IncidentConfig = IncidentConfig()
     triage: TriageConfig = TriageConfig()
     playbook: PlaybookConfig = PlaybookConfig()
@@ -157,6 +160,8 @@ class Treatment:
         self._consulted = False
         self._approved: set[str] = set()
         self._before = Condition()
+        self._ill: tuple[str, ...] = ()
+        self._prescribed: dict[str, Step] | None = None
 
     @property
     def was_applied(self) -> bool:
@@ -178,7 +183,7 @@ class Treatment:
             often = f"was healed {config.relapses + 1} times and fell ill again each time"
             return GiveUp(f"{self.target} {often}")
         while name := self._next_name(rank):
-            facts = self.care.actions.get(name)
+            facts = self.facts_of(name)
             if observes and facts is not None:
                 return OnlyWatch(name)
             ruling = None if facts is None else rule(facts)
@@ -205,9 +210,40 @@ class Treatment:
             self._leave_out(self._step)
             return "; ".join(vetoes)
         self._consulted = True
+        step = (self._prescribed or {}).get(self._step)
+        first = step.before if step is not None else ()
         before = (name for each in advice for name in each.before if name != self._step)
-        self._preparations = deque(dict.fromkeys(before))
+        self._preparations = deque(dict.fromkeys((*before, *first)))
         return ""
+
+    def prescribe(self, steps: Sequence[Step]) -> None:
+        """Choose among these from here on, in their order; the plan has no say any more."""
+        self._prescribed = {step.key: step for step in steps}
+        if self._step and not self._consulted and self._step not in self._prescribed:
+            self._forget_step()  # What was about to be proposed is not what is needed any more.
+
+    def follow_plan(self) -> None:
+        """Nothing is prescribed: the plan of the target is walked."""
+        self._prescribed = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether a step was chosen and is under way: its preparations run, or plug-ins agreed."""
+        return self._consulted or bool(self._preparations)
+
+    def was_ill(self, part: str) -> bool:
+        """Whether a replica or an edge was in alarm when the last action was chosen."""
+        return any(name.startswith(f"{part}: ") for name in self._ill)
+
+    def facts_of(self, key: str) -> ActionFacts | None:
+        """What is known of a step: of an action of the target, or one on a part (``drain a/1``)."""
+        if self._prescribed is not None and key in self._prescribed:
+            return self._prescribed[key].facts
+        name, _, target = key.partition(" ")
+        if not target:
+            return self.care.actions.get(name)
+        facts = self.care.parts.get(target, {}).get(name) or self.care.actions.get(name)
+        return None if facts is None else structs.replace(facts, target=target)
 
     def approve(self) -> None:
         """A person said yes to the action that was chosen last."""
@@ -227,6 +263,7 @@ class Treatment:
         else:
             if not self.is_undoing:
                 self._before = condition_of(scores)
+                self._ill = tuple(scores)
                 self.attempts.append(Attempt(self.action))
             self._forget_step()
         return self.count(self.action)
@@ -256,18 +293,22 @@ class Treatment:
         return [self._remedy(name, ailment) for name in names]
 
     def _remedy(self, name: str, ailment: Ailment) -> Remedy:
-        facts = self.care.actions.get(name) or ActionFacts(name=name)
+        facts = self.facts_of(name) or ActionFacts(name=name)
         takes_s = _TIMEOUT_SHARE * facts.timeout_s + facts.settle_s
         # One that helped is among them only in a relapse, and then it did not for long.
         in_vain = (each for each in self.attempts if each.verdict not in ("", "refused"))
         return Remedy(
             action=name,
-            prior=prior_of(name, ailment.kind, ailment.cause),
+            prior=self._prior_of(name, facts, ailment),
             takes_s=takes_s,
             deadline_s=takes_s + self.care.verify.window_s,
             disruptive=facts.disruptive,
             refuted=sum(each.action == name for each in in_vain),
         )
+
+    def _prior_of(self, name: str, facts: ActionFacts, ailment: Ailment) -> float:
+        step = (self._prescribed or {}).get(name)
+        return step.prior if step else prior_of(facts.name, ailment.kind, ailment.cause)
 
     def take_back(self) -> bool:
         """Make the action that undoes the last one the next step, and the only one left.
@@ -275,10 +316,13 @@ class Treatment:
         Returns:
             Whether there is such an action.
         """
-        facts = self.care.actions.get(self.action)
-        if facts is None or facts.undo not in self.care.actions:
+        facts = self.facts_of(self.action)
+        if facts is None or not facts.undo:
             return False
-        self._step, self._consulted, self.is_undoing = facts.undo, True, True
+        undo = f"{facts.undo} {facts.target}" if facts.target else facts.undo
+        if self.facts_of(undo) is None:
+            return False
+        self._step, self._consulted, self.is_undoing = undo, True, True
         return True
 
     def take_up(self, attempts: Sequence[Attempt], ran: Sequence[str], running: str) -> None:
@@ -323,7 +367,7 @@ class Treatment:
 
     def _pick(self, rank: Rank | None) -> str:
         """The step that is due: the first that is open, or the best of these by experience."""
-        names = open_actions(self.care.plan, self.attempts, self.care.playbook)
+        names = self._open()
         self.choice = ""
         if not self.care.abilities.ranks or rank is None or len(names) < 2:
             return next(iter(names), "")
@@ -331,6 +375,13 @@ class Treatment:
         if any(each.tries for each in ranked):
             self.choice = "; ".join(each.words for each in ranked[:_TOLD])
         return ranked[0].action
+
+    def _open(self) -> Sequence[str]:
+        if self._prescribed is None:
+            return open_actions(self.care.plan, self.attempts, self.care.playbook)
+        # What was refuted is not repeated: a diagnosis has something else, or a person has.
+        once = structs.replace(self.care.playbook, attempts=1)
+        return open_actions(tuple(self._prescribed), self.attempts, once)
 
     def _leave_out(self, name: str) -> None:
         if self.is_preparing:

@@ -27,8 +27,10 @@ from .detect_adaptive import AdaptiveDetection, AdaptiveDetector
 from .levels import Abilities
 from .load import LoadSigns, LoadWatch
 from .topology import home_of
+from .usual import UsualDetector, UsualLine, usual_line
 
-Detector = ThresholdDetector | AdaptiveDetector
+Detector = ThresholdDetector | AdaptiveDetector | UsualDetector
+Detection = Threshold | AdaptiveDetection | UsualLine
 
 # What a refused connection says of the answer, and a missing answer of its content, is nothing:
 # one fact is one anomaly.
@@ -50,6 +52,8 @@ class WatchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             its probe's own interval: doubts are settled fast, both ways.
         silent_s: without a sample for this long a probe counts as silent; never less than three
             of its intervals.
+        usual: whether metrics that have neither are compared with what is usual for them, as far
+            as their name tells what they speak of; levels that adapt do so by themselves.
         window_rows: how many readings are kept for the record of an incident.
         load: when it is overloaded; ``None`` at levels that do not control load.
     """
@@ -58,6 +62,7 @@ class WatchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     adaptive: dict[str, AdaptiveDetection] = {}
     confirm_s: Annotated[float, Meta(gt=0)] = 0.25
     silent_s: Annotated[float, Meta(gt=0)] = 10.0
+    usual: bool = False
     window_rows: Annotated[int, Meta(ge=1, le=10_000)] = 120
     load: LoadSigns | None = LoadSigns()
 
@@ -340,7 +345,11 @@ class TargetWatch:
 
 def fitted(config: WatchConfig, abilities: Abilities) -> WatchConfig:
     """How a component is watched on a level that has these abilities."""
-    return config if abilities.controls_load else structs.replace(config, load=None)
+    return structs.replace(
+        config,
+        load=config.load if abilities.controls_load else None,
+        usual=config.usual or abilities.adapts,
+    )
 
 
 def _load_watch(target: str, config: WatchConfig) -> LoadWatch | None:
@@ -349,20 +358,26 @@ def _load_watch(target: str, config: WatchConfig) -> LoadWatch | None:
     return LoadWatch(target, config.load) if config.load is not None and is_whole else None
 
 
-def _configs_of(config: WatchConfig, metric: str) -> list[Threshold | AdaptiveDetection]:
+def _configs_of(config: WatchConfig, metric: str) -> list[Detection]:
     """How a metric is judged: by its line, by its past, by both, or not at all."""
     threshold = config.thresholds.get(metric) or DEFAULT_THRESHOLDS.get(metric)
     adaptive = config.adaptive.get(metric)
-    return [each for each in (threshold, adaptive) if each is not None]
+    found: list[Detection] = [each for each in (threshold, adaptive) if each is not None]
+    line = usual_line(metric) if config.usual and not found else None
+    return found if line is None else [line]
 
 
-def _detector(config: Threshold | AdaptiveDetection) -> Detector:
-    if isinstance(config, Threshold):
-        return ThresholdDetector(config)
-    return AdaptiveDetector(config)
+def _detector(config: Detection) -> Detector:
+    match config:
+        case Threshold():
+            return ThresholdDetector(config)
+        case UsualLine():
+            return UsualDetector(config)
+        case _:
+            return AdaptiveDetector(config)
 
 
-def _proving(config: Threshold | AdaptiveDetection) -> Detector:
+def _proving(config: Detection) -> Detector:
     detector = _detector(config)
     detector.ask_for_proof()
     return detector

@@ -97,10 +97,17 @@ def design(
         looks.setdefault(probe.target, []).append(probe)
     # What is no part of any component is watched as if it were one without settings.
     watches = {name: _watch_of(settings.get(home_of(name), _NOTHING_SAID)) for name in looks}
+    topology = Topology(components, looks)
     return Design(
-        topology=Topology(components, looks),
+        topology=topology,
         cares={
-            each.name: care_of(each, settings[each.name], actions(each.name)) for each in components
+            each.name: care_of(
+                each,
+                settings[each.name],
+                actions(each.name),
+                {part: actions(part) for part in topology.parts(each.name)},
+            )
+            for each in components
         },
         watches=watches,
         silences={name: _silences(watch, looks[name]) for name, watch in watches.items()},
@@ -166,13 +173,19 @@ def modes_of(config: Config) -> dict[str, Mode]:
     return {name: mode for name, mode in modes.items() if mode is not None}
 
 
-def care_of(component: Component, settings: DefaultsConfig, actions: Mapping[str, Action]) -> Care:
+def care_of(
+    component: Component,
+    settings: DefaultsConfig,
+    actions: Mapping[str, Action],
+    parts: Mapping[str, Mapping[str, Action]] = {},
+) -> Care:
     """How one component is healed.
 
     Args:
         component: which.
         settings: what holds for it, all layers taken together.
         actions: what can be done to it.
+        parts: what can be done to its replicas and to edges to it, by target.
     """
     facts = {name: _facts(action) for name, action in actions.items()}
     plan = plan_of(component.kind, settings.playbook, facts)
@@ -180,6 +193,11 @@ def care_of(component: Component, settings: DefaultsConfig, actions: Mapping[str
         # A plan for many components may name what only some of them have.
         plan=tuple(name for name in plan if name in facts),
         actions=facts,
+        parts={
+            part: {name: _facts(action) for name, action in its.items()}
+            for part, its in parts.items()
+            if its
+        },
         incident=settings.incident,
         triage=settings.triage,
         playbook=settings.playbook,

@@ -1,0 +1,102 @@
+"""From a scene to what is held to be wrong, what to do about it, and whether to wait first.
+
+Waiting is a step like any other: it costs what goes wrong meanwhile, and may show that nothing had
+to be done. A network heals by itself within a minute more often than not; a lone replica that is
+gone may be back before anybody could act; what nobody understands is looked at for a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from .remedies import Declared, Step, steps_for
+from .rules import Hypothesis, hypotheses
+from .scene import Scene
+
+# How long after the onset each of these is only watched.
+_HOLDS_S: Mapping[str, float] = {
+    "partition": 60.0,
+    "overload": 120.0,
+    "retry_storm": 120.0,
+    "dependency_outage": 10.0,
+}
+# A part of the replicas is gone: the others serve on, and it may come back by itself.
+_PARTIAL_HOLD_S = 6.0
+_UNKNOWN_HOLD_S = 20.0
+# From this score on a cause is held to be known.
+_KNOWN = 0.5
+_TOLD = 2
+
+
+class Diagnosis(Struct, frozen=True, kw_only=True):
+    """What is held to be wrong with a component.
+
+    Attributes:
+        cause: likeliest class of fault; empty when nothing speaks for any.
+        confidence: 0 to 1.
+        where: who has it.
+        hypotheses: all that were weighed, the likeliest first.
+        steps: what may be done, the best first.
+        hold_s: nothing is done before this loop time.
+        reason: all of it in words.
+    """
+
+    cause: str
+    confidence: float
+    where: tuple[str, ...] = ()
+    hypotheses: tuple[Hypothesis, ...] = ()
+    steps: tuple[Step, ...] = ()
+    hold_s: float = float("-inf")
+    reason: str = ""
+
+
+def diagnose(scene: Scene, declared: Declared) -> Diagnosis:
+    """Say what is wrong.
+
+    Args:
+        scene: what is known.
+        declared: the actions that a target has.
+    """
+    found = hypotheses(scene)
+    if not found:
+        return Diagnosis(
+            cause="",
+            confidence=0.0,
+            hold_s=scene.onset_s + _UNKNOWN_HOLD_S,
+            reason="its cause is not known: nothing that is seen speaks for one",
+        )
+    first = found[0]
+    total = sum(each.score for each in found)
+    confidence = first.score * first.score / max(total, first.score)
+    return Diagnosis(
+        cause=first.cause,
+        confidence=confidence,
+        where=first.where,
+        hypotheses=tuple(found),
+        steps=tuple(steps_for(found, scene, declared)),
+        hold_s=scene.onset_s + _hold_s(first, scene),
+        reason=_words(found, confidence),
+    )
+
+
+def _hold_s(first: Hypothesis, scene: Scene) -> float:
+    if first.cause in _HOLDS_S:
+        return _HOLDS_S[first.cause]
+    is_partial = len(first.where) < len(scene.units)
+    if first.cause == "crash" and is_partial:
+        return _PARTIAL_HOLD_S
+    return 0.0 if first.score >= _KNOWN else _UNKNOWN_HOLD_S / 2
+
+
+def _words(found: Sequence[Hypothesis], confidence: float) -> str:
+    first, others = found[0], found[1 : 1 + _TOLD]
+    name = first.cause.replace("_", " ")
+    sure = f"{name} ({confidence:.0%} sure): {first.reason}"
+    if first.score < _KNOWN:
+        sure = f"not known for sure, perhaps {sure}"
+    if not others:
+        return sure
+    turned_down = ", ".join(f"{each.cause.replace('_', ' ')} {each.score:.2f}" for each in others)
+    return f"{sure}; less likely: {turned_down}"

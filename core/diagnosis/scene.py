@@ -1,0 +1,98 @@
+"""Everybody concerned by the trouble of one component: itself, its parts, those beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from ..topology import Annotation, Kind, Topology
+from .signs import Signs
+
+_NOTHING = Signs()
+
+
+class Scene(Struct, frozen=True, kw_only=True):
+    """What is known when a decision is due.
+
+    Attributes:
+        component: whose trouble it is.
+        kind: of the component.
+        topology: components, and what is looked at of them.
+        signs: how each target stands that was looked at.
+        falls: when each target was found gone in the last minutes, oldest first.
+        annotation: what is known of the component beside what is measured.
+        overloaded: components that are asked for more than they can do.
+        onset_s: when the trouble began.
+        now_s: loop time.
+    """
+
+    component: str
+    kind: Kind
+    topology: Topology
+    signs: Mapping[str, Signs]
+    falls: Mapping[str, tuple[float, ...]] = {}
+    annotation: Annotation = Annotation()
+    overloaded: frozenset[str] = frozenset()
+    onset_s: float
+    now_s: float
+
+    def of(self, target: str) -> Signs:
+        """How a target stands."""
+        return self.signs.get(target, _NOTHING)
+
+    @property
+    def own(self) -> Signs:
+        """How the component stands, as it is seen as a whole."""
+        return self.of(self.component)
+
+    @property
+    def replicas(self) -> tuple[str, ...]:
+        """Replicas of the component that anything is known of."""
+        names = self.topology.replicas(self.component)
+        return tuple(name for name in names if self.of(name).known)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """What may be ill by itself: replicas, or the component where none are seen."""
+        return self.replicas or (self.component,)
+
+    @property
+    def edges_in(self) -> tuple[str, ...]:
+        """Edges to the component that anything is known of."""
+        return tuple(e for e in self.topology.edges_to(self.component) if self.of(e).known)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What the component calls."""
+        component = self.topology.components.get(self.component)
+        return component.depends_on if component is not None else ()
+
+    def edge_out(self, callee: str) -> Signs:
+        """Calls of the component to another one, as it sees them."""
+        return self.of(f"{self.component}>{callee}")
+
+    @property
+    def fails_by_what_it_needs(self) -> bool:
+        """Whether some of what it calls fails or keeps it waiting, by its own view of the calls.
+
+        Where calls are not looked at, the callee's own health stands in for them.
+        """
+        return any(self._is_let_down(name) for name in self.needs)
+
+    def _is_let_down(self, callee: str) -> bool:
+        edge = self.edge_out(callee)
+        if edge.known:
+            return edge.errors >= 0.1 or edge.latency >= 3.0
+        seen = self.of(callee)
+        return seen.known and not seen.is_well
+
+    @property
+    def deploy_age_s(self) -> float:
+        """Time from the last deployment to the onset; infinite when it was after, or long ago."""
+        age_s = self.onset_s - self.annotation.deployed_s
+        return age_s if age_s >= -_LATE_S else float("inf")
+
+
+# A deployment is told up to so long after its first effects.
+_LATE_S = 5.0
