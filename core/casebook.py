@@ -30,7 +30,7 @@ from ..bus.messages import (
     TargetProbed,
 )
 from .casefile import CaseFile, Stage
-from .diagnosis import Diagnosis, Scene, Signs, diagnose, signs_of
+from .diagnosis import LADDER, Diagnosis, Scene, Signs, diagnose, signs_of
 from .effects import Effect, Publish, Record
 from .health import of_component
 from .incident import Incident
@@ -50,6 +50,8 @@ from .verify import condition_of
 _GONE = "{} is not in the configuration"
 
 
+# What load control would object to while it is at work.
+_DISRUPTION = ActionFacts(name="restart")
 # Metrics that tell that a process is not there, and how many of its falls are remembered.
 _FALLS = ("alive", "reachable")
 _FALLS_KEPT = 9
@@ -263,13 +265,30 @@ class Casebook:
             component=name,
             kind=component.kind if component is not None else "service",
             topology=self.topology,
-            signs=self._signs,
+            signs=self._signs | self._alarming(incident),
             falls=self._falls,
             annotation=self.annotations.get(name, Annotation()),
+            is_relieved=self.load.objection(incident, _DISRUPTION, now_s) is not None,
             onset_s=incident.onset_s,
             now_s=now_s,
         )
         return diagnose(scene, self._declared)
+
+    def _alarming(self, incident: CaseFile) -> dict[str, Signs]:
+        """Who is gone by an alarm, where that says more than what was just seen, or all there is.
+
+        Of a component whose replicas are looked at, a failed look speaks of one of them only.
+        """
+        found = {}
+        for target in incident.concerned:
+            seen = self._signs.get(target, Signs())
+            prefix = "" if target == incident.target else f"{target}: "
+            rung = next((name for name in LADDER if f"{prefix}{name}" in incident.scores), "")
+            is_unit = not self.topology.replicas(target) and ">" not in target
+            if rung and is_unit and not seen.gone:
+                wrong = 1.0 if rung == "ok" else seen.errors
+                found[target] = structs.replace(seen, known=True, gone=rung, up=0.0, errors=wrong)
+        return found
 
     def _declared(self, target: str) -> Mapping[str, ActionFacts]:
         home = home_of(target)

@@ -46,9 +46,17 @@ class Picture:
         if calm and (not self._calm or now_s - self._calm[-1][0] >= _CALM_EVERY_S):
             self._calm.append((now_s, metrics))
 
-    def symptoms(self, now_s: float) -> tuple[Symptom, ...]:
-        """Each metric of the newest readings beside what is usual for it."""
-        recent = [row for at_s, row in self._recent if now_s - at_s <= _RECENT_S]
+    def symptoms(self, since_s: float, now_s: float) -> tuple[Symptom, ...]:
+        """Each metric of the newest readings beside what is usual for it.
+
+        Args:
+            since_s: when the present trouble began; what was seen before is not of the present.
+            now_s: loop time.
+        """
+        begin_s = now_s - _RECENT_S
+        recent = [row for at_s, row in self._recent if at_s >= max(begin_s, min(since_s, now_s))]
+        if not recent:
+            recent = [row for at_s, row in self._recent if at_s >= begin_s][-1:]
         if not recent:
             return ()
         return tuple(self._symptom(name, recent, now_s) for name in recent[-1])

@@ -73,7 +73,13 @@ BY_CAUSE: Mapping[str, Grades] = {
     "overload": {**_NO_REBOOT, "shed": OFTEN, "scale": OFTEN, "degrade": EASES},
     "spike": {**_NO_REBOOT, "scale": EASES, "shed": WRONG},
     # Somebody else's trouble: keep away from it, and do without.
-    "cascade": {**_NO_REBOOT, "isolate": OFTEN, "fail_over": OFTEN, "degrade": OFTEN},
+    "cascade": {
+        **_NO_REBOOT,
+        "replace": EASES,
+        "isolate": OFTEN,
+        "fail_over": OFTEN,
+        "degrade": OFTEN,
+    },
     "dependency_outage": {**_NO_REBOOT, "isolate": OFTEN, "degrade": OFTEN, "roll_back": WRONG},
     "partition": {**_NO_REBOOT, "isolate": EASES, "degrade": EASES, "fail_over": SELDOM},
     # What came with the new version goes with it, and with nothing else.

@@ -363,12 +363,15 @@ def _published(messages: Iterable[Message]) -> list[Effect]:
 
 def _probed(chart: Chart, now_s: float) -> Publish:
     watch = chart.watch
+    since_s = watch.since_s(now_s)
+    # A target that is well has no trouble that began: its last seconds are the present.
+    begun_s = since_s if since_s < now_s else -math.inf
     return Publish(
         TargetProbed(
             target=watch.target,
             status=watch.status,
-            since_s=watch.since_s(now_s),
+            since_s=since_s,
             taken_s=now_s,
-            symptoms=chart.picture.symptoms(now_s),
+            symptoms=chart.picture.symptoms(begun_s, now_s),
         )
     )

@@ -8,7 +8,7 @@ knows nothing of stages, timers or messages; the incident that owns it does.
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
@@ -125,6 +125,8 @@ Rank = Callable[[Sequence[str]], Sequence[Estimate]]
 
 # Of the time that an action may take it usually takes this share.
 _TIMEOUT_SHARE = 0.25
+# A step that helped so often, and the trouble was soon back each time, is not the cure.
+_LASTING = 2
 # So many of those that were weighed are told of.
 _TOLD = 3
 
@@ -381,7 +383,10 @@ class Treatment:
             return open_actions(self.care.plan, self.attempts, self.care.playbook)
         # What was refuted is not repeated: a diagnosis has something else, or a person has.
         once = structs.replace(self.care.playbook, attempts=1)
-        return open_actions(tuple(self._prescribed), self.attempts, once)
+        steps = open_actions(tuple(self._prescribed), self.attempts, once)
+        # What helped and did not last comes after what was not tried, and not a third time.
+        tries = Counter(each.action for each in self.attempts if each.verdict == "helped")
+        return sorted((each for each in steps if tries[each] < _LASTING), key=tries.__getitem__)
 
     def _leave_out(self, name: str) -> None:
         if self.is_preparing:

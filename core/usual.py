@@ -39,6 +39,7 @@ class UsualLine(Struct, frozen=True, kw_only=True):
         of: ... among this many newest ones.
         clear: good samples in a row that end it.
         own: whether the metric speaks of its target alone.
+        drift: samples in which what is usual follows a rise; a fall it always follows fast.
     """
 
     factor: float = 1.0
@@ -49,6 +50,7 @@ class UsualLine(Struct, frozen=True, kw_only=True):
     of: int = 5
     clear: int = 3
     own: bool = False
+    drift: float = 300.0
 
     booting: ClassVar[bool] = False
 
@@ -90,7 +92,7 @@ def usual_line(metric: str) -> UsualLine | None:
         case "memory" if is_share(metric):
             return UsualLine(margin=0.1, least=0.8, samples=5, own=True)
         case "memory":
-            return UsualLine(factor=1.6, samples=5, own=True)
+            return UsualLine(factor=1.6, samples=5, own=True, drift=10_000.0)
     return None
 
 
@@ -142,7 +144,8 @@ class UsualDetector:
             self.usual, self._bad, score = value, 0, 0.0
         if score <= 1.0 and not self._judge.alarmed and taken_s >= self._held_until_s:
             self._count += 1
-            self.usual += max(1.0 / _MEMORY, 1.0 / self._count) * (value - self.usual)
+            memory = self.config.drift if value > self.usual else _MEMORY
+            self.usual += (value - self.usual) / (memory if self._count > _WARM else self._count)
         return self._judge.update(score, taken_s)
 
     def score(self, value: float) -> float:

@@ -11,6 +11,6 @@ from .diagnose import Diagnosis, diagnose
 from .remedies import Step
 from .rules import Hypothesis
 from .scene import Scene
-from .signs import Signs, signs_of
+from .signs import LADDER, Signs, signs_of
 
-__all__ = ["Diagnosis", "Hypothesis", "Scene", "Signs", "Step", "diagnose", "signs_of"]
+__all__ = ["LADDER", "Diagnosis", "Hypothesis", "Scene", "Signs", "Step", "diagnose", "signs_of"]

@@ -7,6 +7,7 @@ gone may be back before anybody could act; what nobody understands is looked at 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -22,8 +23,10 @@ _HOLDS_S: Mapping[str, float] = {
     "retry_storm": 120.0,
     "dependency_outage": 10.0,
 }
+_LOAD = ("overload", "retry_storm")
 # A part of the replicas is gone: the others serve on, and it may come back by itself.
 _PARTIAL_HOLD_S = 6.0
+_AFTER_WORK_S = 45.0
 _UNKNOWN_HOLD_S = 20.0
 # From this score on a cause is held to be known.
 _KNOWN = 0.5
@@ -64,7 +67,7 @@ def diagnose(scene: Scene, declared: Declared) -> Diagnosis:
         return Diagnosis(
             cause="",
             confidence=0.0,
-            hold_s=scene.onset_s + _UNKNOWN_HOLD_S,
+            hold_s=scene.onset_s + _UNKNOWN_HOLD_S * (1.0 - _severity(scene)),
             reason="its cause is not known: nothing that is seen speaks for one",
         )
     first = found[0]
@@ -81,9 +84,21 @@ def diagnose(scene: Scene, declared: Declared) -> Diagnosis:
     )
 
 
+def _severity(scene: Scene) -> float:
+    """How much of its work is not done: waiting is cheap where that is little."""
+    own = scene.own
+    return min(max(own.errors, 1.0 - own.up), 1.0)
+
+
 def _hold_s(first: Hypothesis, scene: Scene) -> float:
+    if scene.is_relieved and first.cause in _LOAD:
+        return scene.now_s - scene.onset_s + _HOLDS_S[first.cause]  # As long as that goes on.
     if first.cause in _HOLDS_S:
         return _HOLDS_S[first.cause]
+    ends = [end for _, end in scene.annotation.maintenance if end <= scene.now_s]
+    ended_s = max(ends, default=-math.inf)
+    if scene.now_s - ended_s < _AFTER_WORK_S:
+        return ended_s + _AFTER_WORK_S - scene.onset_s  # Who has worked on it lets it boot.
     is_partial = len(first.where) < len(scene.units)
     if first.cause == "crash" and is_partial:
         return _PARTIAL_HOLD_S

@@ -18,6 +18,8 @@ from .scene import Scene
 
 Declared = Callable[[str], Mapping[str, ActionFacts]]
 
+# With less of a chance than this a step is not worth its cost.
+_LIKELY = 0.15
 # Who is treated: those that have it, or the whole component.
 _WHERE, _WHOLE = "where", "whole"
 
@@ -113,7 +115,8 @@ def steps_for(found: Sequence[Hypothesis], scene: Scene, declared: Declared) -> 
             if known is not None:
                 chance = min(known.prior + chance, 0.99)
             steps[step.key] = Step(key=step.key, facts=step.facts, prior=chance, before=step.before)
-    return sorted(steps.values(), key=lambda step: -step.prior / _cost_s(step.facts))
+    likely = [step for step in steps.values() if step.prior >= _LIKELY]
+    return sorted(likely, key=lambda step: -step.prior / _cost_s(step.facts))
 
 
 def _cost_s(facts: ActionFacts) -> float:

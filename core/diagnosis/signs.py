@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
@@ -11,7 +11,7 @@ from ..roles import Role, role_of
 from ..usual import is_share
 
 # From the lowest rung up: what fails on one says nothing new on those above it.
-_LADDER = ("alive", "reachable", "answered", "ok")
+LADDER = ("alive", "reachable", "answered", "ok")
 _EPSILON = 1e-9
 # Of counts, so many times the usual failures are as bad as everything failing.
 _COUNT_WORST = 10.0
@@ -26,7 +26,6 @@ class Signs(Struct, frozen=True, kw_only=True):
             ``ok``, or empty.
         up: share of looks that found it well, on its worst rung.
         errors: failed answers beyond the usual ones, as a share; more than 0.
-        error_share: failed answers in all, as a share.
         latency: times the usual latency.
         rate: times the usual traffic.
         busy: use of its bottleneck as a share, as far as something says so; -1.0 for unknown.
@@ -43,7 +42,6 @@ class Signs(Struct, frozen=True, kw_only=True):
     gone: str = ""
     up: float = 1.0
     errors: float = 0.0
-    error_share: float = 0.0
     latency: float = 1.0
     rate: float = 1.0
     busy: float = -1.0
@@ -76,14 +74,13 @@ def signs_of(symptoms: Iterable[Symptom]) -> Signs:
     if not found:
         return Signs()
     values = {each.metric: each for each in found}
-    rungs = {name: _rung(values[name]) for name in _LADDER if name in values}
+    rungs = {name: _rung(values[name]) for name in LADDER if name in values}
     of = _by_role(found)
     return Signs(
         known=True,
         gone=next((name for name, value in rungs.items() if value < 0.5), ""),
         up=min(rungs.values(), default=1.0),
-        errors=max((_excess(each) for each in of("errors", "success")), default=0.0),
-        error_share=max((_failing(each) for each in of("errors", "success")), default=0.0),
+        errors=max([_wrong(rungs), *map(_excess, of("errors", "success"))]),
         latency=max(map(_times, of("latency")), default=1.0),
         rate=max(map(_times, of("rate")), default=1.0),
         busy=max((each.value for each in of("saturation") if is_share(each.metric)), default=-1.0),
@@ -95,6 +92,11 @@ def signs_of(symptoms: Iterable[Symptom]) -> Signs:
         pool=max((each.value for each in of("pool") if is_share(each.metric)), default=0.0),
         retries=max((_excess(each) for each in of("retries")), default=0.0),
     )
+
+
+def _wrong(rungs: Mapping[str, float]) -> float:
+    """Share of looks that were answered, and wrongly."""
+    return max(0.0, rungs.get("answered", 1.0) - rungs.get("ok", 1.0))
 
 
 def _rung(symptom: Symptom) -> float:
@@ -121,14 +123,6 @@ def _times(symptom: Symptom) -> float:
 
 def _growth(symptom: Symptom) -> float:
     return symptom.trend_per_s / max(symptom.usual or 0.0, _EPSILON) if symptom.usual else 0.0
-
-
-def _failing(symptom: Symptom) -> float:
-    """Failed answers as a share, whichever way the metric counts them."""
-    if not is_share(symptom.metric):
-        return _excess(symptom)
-    is_good = role_of(symptom.metric) == "success"
-    return max(0.0, 1.0 - symptom.value if is_good else symptom.value)
 
 
 def _excess(symptom: Symptom) -> float:

@@ -342,7 +342,7 @@ class TestBesideIncidents:
 
         assert "web: restart" not in crowd.actions
         assert crowd.stage("web") == "waiting"
-        assert "restart must wait: the load of web is being held back" in crowd.reasons[1]
+        assert "web waiting: overload" in crowd.reasons[1]
 
     def test_what_is_gone_is_restarted_all_the_same(self) -> None:
         crowd = Crowd(TestWhere.CHAIN)

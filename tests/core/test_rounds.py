@@ -18,6 +18,7 @@ from mendel.bus.messages import (
     PauseTarget,
     ProbeNow,
     Status,
+    Symptom,
     TargetProbed,
 )
 from mendel.core.effects import Effect, Publish, Record
@@ -147,7 +148,13 @@ class TestFreshLooks:
         told = look(rounds, 3.0)
 
         assert told == [
-            TargetProbed(target="cart", status=Status.HEALTHY, since_s=3.0, taken_s=3.0)
+            TargetProbed(
+                target="cart",
+                status=Status.HEALTHY,
+                since_s=3.0,
+                taken_s=3.0,
+                symptoms=(Symptom(metric="ok", value=1.0, latest=1.0),),
+            )
         ]
         assert rounds.due(12.9) is None
         assert rounds.due(13.0) is not None
@@ -222,7 +229,13 @@ class TestActions:
 
         assert rounds.next_s <= 20.0
         assert look(rounds, 20.0) == [
-            TargetProbed(target="cart", status=Status.SUSPECT, since_s=20.0, taken_s=20.0)
+            TargetProbed(
+                target="cart",
+                status=Status.SUSPECT,
+                since_s=20.0,
+                taken_s=20.0,
+                symptoms=(Symptom(metric="ok", value=1.0, latest=1.0),),
+            )
         ]
 
     def test_one_that_failed_is_given_no_time_to_boot(self) -> None:

@@ -29,6 +29,7 @@ from mendel.bus.messages import (
     ResumeTarget,
     RunAction,
     Status,
+    Symptom,
     TargetProbed,
 )
 from mendel.core.casebook import Casebook
@@ -122,6 +123,7 @@ class Clinic:
         )
         self.policy = self.book.policy
         self.run = run
+        self.is_blind = False  # No look comes back.
         self.on_step: Callable[[], None] = lambda: None
         self.now_s = 10.0
         self.advice = advice
@@ -265,6 +267,10 @@ class Clinic:
             at_s=self.now_s,
         )
 
+    def symptoms_of(self, target: str) -> tuple[Symptom, ...]:
+        """What a look at a target shows beside its health."""
+        return ()
+
     # --- how it stands ------------------------------------------------------------------------
 
     def stage(self, target: str = "cart") -> str:
@@ -368,8 +374,12 @@ class Clinic:
                 self._call("on_advice", proposal.target, self.advice, name=proposal.incident)
             case Publish(ProbeNow(target=target)):
                 status = self.health[target]
-                self.tell(
-                    TargetProbed(
-                        target=target, status=status, since_s=self.now_s, taken_s=self.now_s
-                    )
+                look = TargetProbed(
+                    target=target,
+                    status=status,
+                    since_s=self.now_s,
+                    taken_s=self.now_s,
+                    symptoms=self.symptoms_of(target),
                 )
+                if not self.is_blind:
+                    self.tell(look)

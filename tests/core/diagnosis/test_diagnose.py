@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mendel.core.diagnosis import Signs, diagnose
+from mendel.core.diagnosis.remedies import meaning_of
+from mendel.core.policy import ActionFacts
+from mendel.core.topology import Annotation
+from scenes import DEAD, WELL, a_scene, declared
+
+REPLICAS = ("cart/1", "cart/2", "cart/3")
+HUNG = Signs(known=True, gone="answered", up=0.0, busy=0.0)
+GRAY = Signs(known=True, errors=0.8, busy=0.5)
+
+
+def steps(*args: Any, **fields: Any) -> list[str]:
+    return [step.key for step in diagnose(a_scene(*args, **fields), declared).steps]
+
+
+class TestSteps:
+    def test_only_the_sick_replica_is_treated(self) -> None:
+        assert steps({"cart/2": HUNG}) == ["restart cart/2", "replace cart/2"]
+        assert steps({"cart/2": GRAY})[0] == "replace cart/2"
+
+    def test_several_are_restarted_in_turn_and_replaced_at_once(self) -> None:
+        found = diagnose(a_scene({"cart/1": DEAD, "cart/2": DEAD}), declared).steps
+
+        assert [(step.key, step.before) for step in found] == [
+            ("restart cart/2", ("restart cart/1",)),
+            ("replace", ()),
+        ]
+
+    def test_when_all_are_gone_the_component_is_treated_as_one(self) -> None:
+        assert steps(dict.fromkeys(REPLICAS, DEAD)) == ["restart", "replace"]
+
+    def test_the_callers_are_treated_for_their_dead_connections(self) -> None:
+        stale = dict.fromkeys(("web>cart", "app>cart"), Signs(known=True, errors=0.9))
+        found = diagnose(a_scene(stale), declared).steps
+
+        assert [(each.key, each.before, each.facts.target) for each in found] == [
+            ("restart app", ("rolling_restart web",), "app")
+        ]
+
+    def test_what_a_replica_does_not_declare_is_done_to_its_component(self) -> None:
+        def whole_only(target: str) -> dict[str, ActionFacts]:
+            return dict(declared(target)) if "/" not in target else {}
+
+        found = diagnose(a_scene({"cart/2": HUNG}), whole_only)
+
+        assert [each.key for each in found.steps] == ["restart", "replace"]
+
+    def test_what_nobody_declares_is_no_step(self) -> None:
+        assert diagnose(a_scene({"cart/2": HUNG}), lambda _: {}).steps == ()
+
+    def test_nothing_is_done_about_what_belongs_to_others(self) -> None:
+        assert steps(dict.fromkeys(("cart", *REPLICAS), GRAY), kind="external") == []
+
+    def test_what_cures_two_likely_causes_has_the_chances_of_both(self) -> None:
+        unclear = Signs(known=True, latency=9.0, gone="answered", busy=-1.0)
+        found = {each.key: each for each in diagnose(a_scene({"cart/2": unclear}), declared).steps}
+
+        assert found["replace cart/2"].prior > found["restart cart/2"].prior
+
+    @pytest.mark.parametrize(
+        ("name", "meaning"),
+        [
+            ("rollback", "roll_back"),
+            ("RollingRestart", "rolling_restart"),
+            ("restart-pod", "restart"),
+            ("failover", "fail_over"),
+            ("scale_out", "scale"),
+            ("recreate", "replace"),
+            ("vacuum", "clean_up"),
+            ("page", "page"),
+        ],
+    )
+    def test_actions_are_read_by_what_they_mean(self, name: str, meaning: str) -> None:
+        assert meaning_of(name) == meaning
+
+
+class TestWaiting:
+    def test_a_lone_replica_may_come_back_by_itself(self) -> None:
+        assert diagnose(a_scene({"cart/2": DEAD}), declared).hold_s == 106.0
+        assert diagnose(a_scene(dict.fromkeys(REPLICAS, DEAD)), declared).hold_s == 100.0
+
+    def test_a_network_gets_a_minute(self) -> None:
+        cut = Signs(known=True, errors=1.0, latency=20.0)
+
+        assert diagnose(a_scene({"web>cart": cut}), declared).hold_s == 160.0
+
+    def test_as_long_as_load_is_held_back_there_is_time(self) -> None:
+        assert diagnose(a_scene(is_relieved=True, now_s=900.0), declared).hold_s == 1020.0
+
+    def test_what_was_worked_on_gets_time_to_boot(self) -> None:
+        work = Annotation(maintenance=((90.0, 108.0),))
+
+        assert diagnose(a_scene({"cart/2": DEAD}, annotation=work), declared).hold_s == 153.0
+
+    @pytest.mark.parametrize(("own", "hold_s"), [(WELL, 120.0), (HUNG, 100.0)])
+    def test_what_nobody_understands_is_watched_as_long_as_that_is_cheap(
+        self, own: Signs, hold_s: float
+    ) -> None:
+        scene = a_scene({"cart": own}) if own is WELL else a_scene({"cart": own, "cart>db": HUNG})
+
+        assert diagnose(scene, declared).hold_s >= hold_s - 1.0
+
+    def test_what_is_not_known_for_sure_is_watched_for_a_while(self) -> None:
+        scene = a_scene({"cart": Signs(known=True, errors=0.3)}, seen=("cart", "db"))
+
+        found = diagnose(scene, declared)
+
+        assert found.hold_s == 110.0
+        assert found.reason.startswith("not known for sure, perhaps gray failure")
+
+
+class TestWords:
+    def test_an_unknown_cause_is_said_to_be_unknown(self) -> None:
+        found = diagnose(a_scene(), declared)
+
+        assert (found.cause, found.confidence, found.steps) == ("", 0.0, ())
+        assert found.reason == "its cause is not known: nothing that is seen speaks for one"
+
+    def test_what_was_turned_down_is_told(self) -> None:
+        scene = a_scene({"cart/2": DEAD}, falls={"cart/2": (60.0, 100.0)})
+
+        assert diagnose(scene, declared).reason == (
+            "flapping (49% sure): cart/2 fell again and again; less likely: crash 0.75"
+        )
+
+    def test_a_clear_case_is_sure(self) -> None:
+        assert diagnose(a_scene({"cart/2": DEAD}), declared).confidence == 0.75

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import pytest
+from mendel.bus.messages import Symptom
+from mendel.core.diagnosis import Signs, signs_of
+
+
+def seen(**values: tuple[float, float | None]) -> Signs:
+    """Signs of metrics, each with its value and what is usual."""
+    return signs_of(
+        Symptom(metric=name, value=value, latest=value, usual=usual)
+        for name, (value, usual) in values.items()
+    )
+
+
+def test_nothing_seen_says_nothing() -> None:
+    assert signs_of(()) == Signs()
+    assert not Signs().known
+
+
+@pytest.mark.parametrize(
+    ("values", "gone"),
+    [
+        ({"alive": (0.0, 1.0)}, "alive"),
+        ({"alive": (1.0, 1.0), "reachable": (0.0, 1.0)}, "reachable"),
+        ({"reachable": (1.0, 1.0), "answered": (0.2, 1.0), "ok": (0.2, 1.0)}, "answered"),
+        ({"reachable": (1.0, 1.0), "answered": (1.0, 1.0), "ok": (0.7, 1.0)}, ""),
+    ],
+)
+def test_the_lowest_rung_that_fails_says_how_far_it_is_gone(
+    values: dict[str, tuple[float, float | None]], gone: str
+) -> None:
+    assert seen(**values).gone == gone
+
+
+def test_a_process_is_there_or_not_at_this_moment() -> None:
+    died = Symptom(metric="alive", value=0.7, latest=0.0, usual=1.0)
+
+    assert signs_of([died]).is_dead
+
+
+@pytest.mark.parametrize(
+    ("values", "errors"),
+    [
+        ({"error_rate": (0.3, 0.1)}, 0.2),
+        ({"error_rate": (0.3, None)}, 0.3),
+        ({"success_rate": (0.6, 1.0)}, 0.4),
+        ({"success_rate": (0.6, None)}, 0.4),
+        ({"http_5xx": (60.0, 10.0)}, 0.5),
+        ({"http_5xx": (900.0, 10.0)}, 1.0),
+        ({"answered": (1.0, 1.0), "ok": (0.25, 1.0)}, 0.75),
+        ({"error_rate": (0.0, 0.1)}, 0.0),
+    ],
+)
+def test_errors_are_a_share_beyond_the_usual_whatever_counts_them(
+    values: dict[str, tuple[float, float | None]], errors: float
+) -> None:
+    assert seen(**values).errors == pytest.approx(errors)
+
+
+def test_what_strangers_call_their_metrics_is_read_by_its_words() -> None:
+    signs = seen(
+        p99_ms=(900.0, 300.0),
+        rps=(40.0, 20.0),
+        cpu_utilization=(0.9, 0.3),
+        heap_bytes=(4e9, 2e9),
+        volume_share=(0.7, 0.7),
+        db_pool_share=(0.95, 0.2),
+        backlog=(30.0, 10.0),
+        retry_ratio=(0.5, 0.1),
+    )
+
+    assert signs == Signs(
+        known=True,
+        latency=3.0,
+        rate=2.0,
+        busy=0.9,
+        busier=pytest.approx(3.0),
+        memory=2.0,
+        disk=0.7,
+        pool=0.95,
+        queue=3.0,
+        retries=pytest.approx(0.4),
+    )
+
+
+def test_memory_that_grows_says_how_fast() -> None:
+    grows = Symptom(metric="memory_bytes", value=3e9, latest=3e9, usual=2e9, trend_per_s=1e7)
+
+    assert signs_of([grows]).memory_trend == pytest.approx(0.005)
+
+
+def test_well_is_who_shows_users_nothing() -> None:
+    assert seen(error_rate=(0.0, 0.0), latency_s=(0.1, 0.1)).is_well
+    assert not seen(error_rate=(0.2, 0.0)).is_well
+    assert not Signs().is_well
