@@ -306,7 +306,7 @@ class Incident(CaseFile):
         diagnosis = self.desk.diagnose(self, now_s)
         is_news = self.diagnosis is None or diagnosis.cause != self.diagnosis.cause
         self.diagnosis = diagnosis
-        told = [self._tell_diagnosis(diagnosis, now_s)] if is_news else []
+        told: list[Effect] = [self._tell_diagnosis(diagnosis, now_s)] if is_news else []
         if self.stage is Stage.CONSULTING or self.treatment.has_begun:
             return told, None  # It is being prepared, on the same evidence.
         self._reason = diagnosis.reason

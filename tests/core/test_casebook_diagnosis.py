@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from clinic import Clinic, a_care
 from mendel.bus.messages import IncidentDiagnosed, RunAction, Status, Symptom
+from mendel.core.effects import Publish
 from mendel.core.policy import ActionFacts
 from mendel.core.treatment import Care
 
@@ -41,11 +42,8 @@ class Ward(Clinic):
 
     @property
     def diagnoses(self) -> list[str]:
-        return [
-            each.message.cause
-            for each in self.effects
-            if isinstance(getattr(each, "message", None), IncidentDiagnosed)
-        ]
+        told = [each.message for each in self.effects if isinstance(each, Publish)]
+        return [each.cause for each in told if isinstance(each, IncidentDiagnosed)]
 
 
 def a_symptom(metric: str, value: float, usual: float) -> Symptom:

@@ -62,25 +62,25 @@ def test_what_strangers_call_their_metrics_is_read_by_its_words() -> None:
     signs = seen(
         p99_ms=(900.0, 300.0),
         rps=(40.0, 20.0),
-        cpu_utilization=(0.9, 0.3),
+        cpu_utilization=(0.75, 0.25),
         heap_bytes=(4e9, 2e9),
         volume_share=(0.7, 0.7),
         db_pool_share=(0.95, 0.2),
         backlog=(30.0, 10.0),
-        retry_ratio=(0.5, 0.1),
+        retry_ratio=(0.5, 0.25),
     )
 
     assert signs == Signs(
         known=True,
         latency=3.0,
         rate=2.0,
-        busy=0.9,
-        busier=pytest.approx(3.0),
+        busy=0.75,
+        busier=3.0,
         memory=2.0,
         disk=0.7,
         pool=0.95,
         queue=3.0,
-        retries=pytest.approx(0.4),
+        retries=0.25,
     )
 
 
