@@ -13,10 +13,13 @@ metastable failures: Bronson et al., HotOS 2021). The chances are rounded judgem
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+from ..errors import ConfigError
 
 FaultKind = Literal[
     "crash",
@@ -43,6 +46,7 @@ FaultKind = Literal[
     "monitoring_outage",
     "poison_message",
     "late_monitoring",
+    "check_flapping",
 ]
 
 # Where a fault sits: in replicas of a component, in the clients that call it, in the edge between
@@ -215,4 +219,49 @@ CATALOGUE: Mapping[FaultKind, Entry] = {
         seat="monitoring",
         words="what is seen of {target} is old when it arrives",
     ),
+    "check_flapping": Entry(
+        seat="monitoring",
+        words="the check of {target} fails now and then, though {target} is well",
+    ),
 }
+
+
+class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Something that befalls a target.
+
+    Attributes:
+        kind: which entry of the catalogue.
+        target: component, edge (``web>cart``) or, where the kind says so, ``*`` for all.
+        at_s: seconds from the start of the run.
+        lasts_s: after so long it passes by itself; infinite for never.
+        severity: how bad; what it measures is said by the constructor of its kind.
+        share: share of the replicas (or of the callers' replicas) that have it, at least one.
+        trigger_s: how long that lasts which only sets the fault off; 0 where there is nothing.
+
+    Raises:
+        ConfigError: the target is not of the form that its kind needs.
+    """
+
+    kind: FaultKind
+    target: str
+    at_s: Annotated[float, Meta(ge=0)] = 0.0
+    lasts_s: Annotated[float, Meta(gt=0)] = math.inf
+    severity: Annotated[float, Meta(ge=0)] = 1.0
+    share: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    trigger_s: Annotated[float, Meta(ge=0)] = 0.0
+
+    def __post_init__(self) -> None:
+        is_edge = ">" in self.target
+        if not self.target or is_edge != (self.entry.seat == "edge"):
+            form = "an edge (caller>callee)" if self.entry.seat == "edge" else "a component"
+            raise ConfigError(f"{self.kind} befalls {form}, not {self.target!r}")
+
+    @property
+    def entry(self) -> Entry:
+        """What the catalogue says of its kind."""
+        return CATALOGUE[self.kind]
+
+    @property
+    def words(self) -> str:
+        """What happens, for people."""
+        return self.entry.words.format(target=self.target)

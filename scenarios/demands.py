@@ -31,9 +31,22 @@ def broken_demands(
     )
 
 
+def is_about(target: str, wanted: str) -> bool:
+    """Whether what concerns a target concerns what a scenario names.
+
+    A component stands for its replicas as well, and a callee for the edges that lead to it, because
+    that is where its callers see it.
+
+    Example:
+        >>> [is_about(each, "cart") for each in ("cart", "cart/2", "web>cart", "cart>db")]
+        [True, True, True, False]
+    """
+    return wanted in ("*", target, target.partition("/")[0], target.partition(">")[2])
+
+
 def _unseen(must: Must, broken: Sequence[Broken], found: Sequence[Case]) -> Iterator[str]:
     for target in must.detected:
-        opened = [case.opened_s for case in found if case.target == target]
+        opened = [case.opened_s for case in found if is_about(case.target, target)]
         if not opened:
             yield f"{target} must be detected: no incident was opened on it"
         else:
@@ -42,14 +55,22 @@ def _unseen(must: Must, broken: Sequence[Broken], found: Sequence[Case]) -> Iter
 
 def _unhealed(must: Must, broken: Sequence[Broken], found: Sequence[Case]) -> Iterator[str]:
     for target in must.healed:
-        own = [case for case in found if case.target == target]
-        if not own:
-            yield f"{target} must be healed: no incident was opened on it"
-        elif own[-1].outcome not in _GOOD_ENDS:
-            ended = f"ended as {own[-1].outcome}" if own[-1].outcome else "is still open"
-            yield f"{target} must be healed: its last incident {ended}"
-        elif own[-1].closed_s is not None:
-            yield from _late(f"{target} must be healed", must, target, broken, own[-1].closed_s)
+        own = {case.target: case for case in found if is_about(case.target, target)}
+        if not any(case.outcome in _GOOD_ENDS for case in own.values()):
+            yield f"{target} must be healed: {_how(list(own.values()))}"
+            continue
+        for case in own.values():  # The last incident of each replica, and of the whole.
+            if case.outcome not in (*_GOOD_ENDS, "attributed"):
+                yield f"{target} must be healed: {_how([case])}"
+        ends = [case.closed_s or 0.0 for case in own.values()]
+        yield from _late(f"{target} must be healed", must, target, broken, max(ends))
+
+
+def _how(own: Sequence[Case]) -> str:
+    if not own:
+        return "no incident was opened on it"
+    ended = f"ended as {own[-1].outcome}" if own[-1].outcome else "is still open"
+    return f"its last incident {ended}"
 
 
 def _late(
@@ -63,11 +84,12 @@ def _late(
 
 def _undone(must: Must, messages: Sequence[Message]) -> Iterator[str]:
     for wanted in must.actions:
-        if not any(_fits(wanted, each) for each in _finished(messages)):
+        ran = [each for each in _finished(messages) if each.action == wanted.action]
+        if not any(is_about(each.target, wanted.target) for each in ran):
             yield f"{wanted.action} on {wanted.target} must be run: it was not"
     asked = {each.target for each in messages if isinstance(each, IncidentEscalated)}
     for target in must.escalated:
-        if target not in asked:
+        if not any(is_about(each, target) for each in asked):
             yield f"{target} must be handed to a person: it was not"
 
 
@@ -76,7 +98,7 @@ def _overdone(
 ) -> Iterator[str]:
     done = treatments(messages)
     for target in must_not.act_on:
-        own = [each.action for each in done if target in ("*", each.target)]
+        own = [each.action for each in done if is_about(each.target, target)]
         if own:
             yield f"{target} must be left alone: {', '.join(dict.fromkeys(own))} was run on it"
     for rule in must_not.actions:

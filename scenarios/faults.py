@@ -5,54 +5,7 @@ What a fault does is physics, in `mendel.scenarios.simulator`; what cures it is 
 
 from __future__ import annotations
 
-import math
-from typing import Annotated
-
-from msgspec import Meta, Struct
-
-from ..errors import ConfigError
-from .catalogue import CATALOGUE, Entry, FaultKind
-
-
-class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Something that befalls a target.
-
-    Attributes:
-        kind: which entry of the catalogue.
-        target: component, edge (``web>cart``) or, where the kind says so, ``*`` for all.
-        at_s: seconds from the start of the run.
-        lasts_s: after so long it passes by itself; infinite for never.
-        severity: how bad; what it measures is said by the constructor of its kind.
-        share: share of the replicas (or of the callers' replicas) that have it, at least one.
-        trigger_s: how long that lasts which only sets the fault off; 0 where there is nothing.
-
-    Raises:
-        ConfigError: the target is not of the form that its kind needs.
-    """
-
-    kind: FaultKind
-    target: str
-    at_s: Annotated[float, Meta(ge=0)] = 0.0
-    lasts_s: Annotated[float, Meta(gt=0)] = math.inf
-    severity: Annotated[float, Meta(ge=0)] = 1.0
-    share: Annotated[float, Meta(gt=0, le=1)] = 1.0
-    trigger_s: Annotated[float, Meta(ge=0)] = 0.0
-
-    def __post_init__(self) -> None:
-        is_edge = ">" in self.target
-        if not self.target or is_edge != (self.entry.seat == "edge"):
-            form = "an edge (caller>callee)" if self.entry.seat == "edge" else "a component"
-            raise ConfigError(f"{self.kind} befalls {form}, not {self.target!r}")
-
-    @property
-    def entry(self) -> Entry:
-        """What the catalogue says of its kind."""
-        return CATALOGUE[self.kind]
-
-    @property
-    def words(self) -> str:
-        """What happens, for people."""
-        return self.entry.words.format(target=self.target)
+from .catalogue import Fault as Fault
 
 
 def crash(target: str, at_s: float, *, share: float = 1.0) -> Fault:
@@ -401,4 +354,20 @@ def late_monitoring(
     """
     return Fault(
         kind="late_monitoring", target=target, at_s=at_s, severity=severity, lasts_s=lasts_s
+    )
+
+
+def check_flapping(
+    target: str, at_s: float, *, severity: float = 0.3, lasts_s: float = 300.0
+) -> Fault:
+    """A check that is wrong now and then: its account has expired on one of its own machines.
+
+    Args:
+        target: component, or ``*`` for all.
+        at_s: when.
+        severity: share of the looks that are answered with an error though all is well.
+        lasts_s: how long.
+    """
+    return Fault(
+        kind="check_flapping", target=target, at_s=at_s, severity=severity, lasts_s=lasts_s
     )

@@ -26,10 +26,9 @@ may have units, and every mistake is shown at once with its line and what would 
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -71,16 +70,21 @@ class ComponentSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     traits: dict[str, float] = {}
 
 
+Watched = Literal["components", "replicas", "edges"]
+
+
 class EstateSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who there is: one of the simulator's shapes, drawn from the seed, or written out.
 
     Attributes:
         topology: name of a shape.
         components: all of them, when none is named.
+        watch: what there are probes for.
     """
 
     topology: str = ""
     components: tuple[ComponentSpec, ...] = ()
+    watch: tuple[Watched, ...] = ("components", "replicas", "edges")
 
     def __post_init__(self) -> None:
         if bool(self.topology) == bool(self.components):
@@ -112,24 +116,21 @@ class FaultSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         kind: what.
         target: component, edge (``web>cart``), or ``*`` where it befalls all.
         at_s: when, from the start of the run.
-        lasts_s: after so long it passes by itself; without it, it lasts until it is cured.
+        lasts_s: after so long it passes by itself.
         severity: how bad; what it measures depends on the kind.
         share: share of the replicas that have it, at least one of them.
-        trigger_s: how long that lasts which only sets the fault off; 0 where there is nothing.
+        trigger_s: how long that lasts which only sets the fault off.
+
+    What is left out is usual for its kind: see `mendel.scenarios.faults`.
     """
 
     kind: FaultKind
     target: TargetOrAll
     at_s: Moment
     lasts_s: Seconds | None = None
-    severity: Moment = 1.0
-    share: Share = 1.0
-    trigger_s: Moment = 0.0
-
-    @property
-    def ends_s(self) -> float:
-        """When it passes by itself; infinite for never."""
-        return math.inf if self.lasts_s is None else self.at_s + self.lasts_s
+    severity: Moment | None = None
+    share: Share | None = None
+    trigger_s: Moment | None = None
 
 
 class WindowSpec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -153,7 +154,8 @@ class ActionOn(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     Attributes:
         action: its name (``restart``).
-        target: what on; ``*`` for anything.
+        target: what on; ``*`` for anything. Where an action is demanded, a component stands for
+            its replicas too; where it is forbidden, for all of them at once.
     """
 
     action: Name
@@ -164,7 +166,8 @@ class Must(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What has to happen.
 
     Attributes:
-        detected: targets that an incident is opened on.
+        detected: targets that an incident is opened on; a component stands for its replicas and
+            for what its callers see of it.
         healed: targets whose incident ends healed or cleared, and stays so.
         within_s: how long after the onset of the fault that may take; detection too.
         actions: each of them is taken at least once.

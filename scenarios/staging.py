@@ -11,8 +11,8 @@ from msgspec import Struct, structs
 from ..core.policy import Pause
 from ..core.units import spelled_out
 from ..errors import ConfigError
-from .catalogue import CATALOGUE
-from .faults import Fault
+from . import faults
+from .catalogue import CATALOGUE, Fault
 from .format import ComponentSpec, FaultSpec, Scenario, TrafficSpec
 from .scoring import Broken
 from .simulator import USERS, Course, Edge, Estate, Service, SimulatedWorld, Traffic, draw_estate
@@ -56,7 +56,7 @@ def stage(scenario: Scenario, seed: int | None = None) -> Staged:
         until_s=scenario.until_s,
     )
     return Staged(
-        world=SimulatedWorld(course),
+        world=SimulatedWorld(course, watch=scenario.estate.watch),
         course=course,
         broken=broken_in(course),
         pauses=tuple(
@@ -128,10 +128,10 @@ def _check_names(scenario: Scenario, estate: Estate) -> None:
 
 
 def _fault(spec: FaultSpec) -> Fault:
-    values = structs.asdict(spec)
-    if spec.lasts_s is None:
-        del values["lasts_s"]  # Until it is cured.
-    return Fault(**values)
+    """What is said, over what is usual for its kind."""
+    usual: Fault = getattr(faults, spec.kind)(spec.target, spec.at_s)
+    said = {name: value for name, value in structs.asdict(spec).items() if value is not None}
+    return structs.replace(usual, **said)
 
 
 def broken_in(course: Course) -> tuple[Broken, ...]:

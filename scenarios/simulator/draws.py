@@ -82,7 +82,7 @@ def candidates(kind: FaultKind, estate: Estate) -> list[str]:
         return ["*"]
     if kind == "partition":
         return [edge.name for edge in estate.edges if edge.caller != USERS]
-    if kind in ("monitoring_outage", "late_monitoring"):
+    if kind in ("monitoring_outage", "late_monitoring", "check_flapping"):
         return ["*", *(service.name for service in estate.services)]
     fits = _FITS.get(kind, _ours)
     used = visits(estate.services, estate.edges)  # A stand-in that is idle harms nobody.

@@ -63,6 +63,7 @@ class Instruments:
         self._draws = Draws(simulation.course.seed, len(targets))
         self._seen_s = -1.0
         self._gaps: list[bool] = []
+        self._whims: list[float] = []
         self._rows = {target: row for row, target in enumerate(targets)}
         self._numbers: dict[str, int] = {}
         self._components = self._panel(OF_COMPONENTS, layout.component_of, "")
@@ -85,30 +86,30 @@ class Instruments:
         """
         if self._simulation.now_s != self._seen_s:
             self._look()
-        if self._gaps[self._rows[target]] or self._is_dark(target):
+        row = self._rows[target]
+        if self._gaps[row] or self._worst("monitoring_outage", target):
             raise NoData(f"no reading of {target}")
         number = self._numbers[target]
         if ">" in target:
             return self._edge(number)
         if "/" in target:
             return self._replica(number)
-        return self._component(number)
+        sample = self._component(number)
+        wrong_rate = self._worst("check_flapping", target)
+        return _refused(sample) if self._whims[row] < wrong_rate else sample
 
     def delay_s(self, target: str) -> float:
         """How late the reading arrives."""
-        late_s = self.monitoring.delay_s
-        for illness in self._simulation.illnesses:
-            fault = illness.fault
-            if fault.kind == "late_monitoring" and self._concerns(fault.target, target):
-                late_s = max(late_s, fault.severity)
-        return late_s
+        return max(self.monitoring.delay_s, self._worst("late_monitoring", target))
 
-    def _is_dark(self, target: str) -> bool:
+    def _worst(self, kind: str, target: str) -> float:
+        """The greatest severity of a trouble with the monitoring of a target; 0 without any."""
+        worst = 0.0
         for illness in self._simulation.illnesses:
             fault = illness.fault
-            if fault.kind == "monitoring_outage" and self._concerns(fault.target, target):
-                return True
-        return False
+            if fault.kind == kind and self._concerns(fault.target, target):
+                worst = max(worst, fault.severity)
+        return worst
 
     @staticmethod
     def _concerns(wide: str, target: str) -> bool:
@@ -154,6 +155,7 @@ class Instruments:
         self._seen_s = self._simulation.now_s
         draws = self._draws.at(self._seen_s)
         self._gaps = (draws[:, 0] < self.monitoring.gap_rate).tolist()
+        self._whims = draws[:, -1].tolist()
         self._up: Mask = state.present & (state.up_from_s <= self._seen_s)
         self._use = self._processor()
         if self._components.rows.size:
@@ -278,3 +280,10 @@ class Instruments:
 
 def _is_plain(target: str) -> bool:
     return "/" not in target and ">" not in target
+
+
+def _refused(sample: Sample) -> Sample:
+    """What a check tells that is not let in: somebody was reached, and answered with an error."""
+    if not sample.metrics.get("ok"):
+        return sample
+    return Sample({**sample.metrics, "ok": 0.0}, "HTTP 401")

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
@@ -123,12 +122,6 @@ def test_the_example_of_the_manual_is_a_scenario(tmp_path: Path) -> None:
     path.write_text("\n".join(line.strip() for line in text.splitlines()))
 
     assert load_scenario(path).estate == EstateSpec(topology="shop")
-
-
-def test_a_fault_lasts_until_it_is_cured_unless_it_says_otherwise() -> None:
-    crash, partition = parse_scenario(WRITTEN, "some.toml").faults
-
-    assert (crash.ends_s, partition.ends_s) == (math.inf, 330.0)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from mendel.core.policy import Pause
 from mendel.errors import ConfigError
 from mendel.runtime.replay import builder
+from mendel.scenarios import faults
 from mendel.scenarios.demands import broken_demands
 from mendel.scenarios.format import Scenario, parse_scenario
 from mendel.scenarios.replay import replay
@@ -101,6 +102,18 @@ class TestStage:
 
         with pytest.raises(ConfigError, match="names 'nobody', but estate 'shop' has only: web"):
             stage(parse_scenario(text, "a.toml"))
+
+
+def test_what_is_not_said_of_a_fault_is_usual_for_its_kind() -> None:
+    text = 'name = "a"\ndescription = "b"\nsource = "c"\nuntil = "5m"\n[estate]\n'
+    text += 'topology = "shop"\n[must_not]\nactions_max = 9\n'
+    text += '[[faults]]\nkind = "memory_leak"\ntarget = "cart"\nat = "1m"\n'
+    text += '[[faults]]\nkind = "spike"\ntarget = "*"\nat = "2m"\nseverity = 1.5\n'
+
+    leak, spike = stage(parse_scenario(text, "a.toml")).course.faults
+
+    assert leak == faults.memory_leak("cart", 60.0)
+    assert spike == faults.spike("*", 120.0, severity=1.5)
 
 
 class TestShipped:
