@@ -326,8 +326,17 @@ class TargetWatch:
     def _where(self, holds: Callable[[Detector], bool]) -> list[str]:
         return [name for name, all_ in self._detectors.items() if any(map(holds, all_))]
 
+    def _in_doubt(self) -> bool:
+        for detectors in self._detectors.values():
+            for each in detectors:
+                if each.suspect or each.alarmed:
+                    return True
+        return False
+
     def _judge(self, now_s: float) -> tuple[Status, str]:
         silent = [probe for probe, due_s in self._due_s.items() if now_s >= due_s]
+        if not (silent or self._unheard or self._in_doubt()):
+            return Status.HEALTHY, "all metrics within bounds"  # As nearly always.
         alarmed = self._where(lambda each: each.alarmed)
         dated = {*silent, *self._unheard}
         sick = [name for name in alarmed if self._probe_of[name] not in dated]

@@ -159,15 +159,18 @@ class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self, go_on: Callable[[], bool]) -> None:
         super().__init__()
         self._go_on = go_on
+        self._watched = self.get_map()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        # The loop itself always watches one descriptor: the pipe that wakes it up. It never waits,
+        # so while there is no other one, asking the kernel would tell nothing, ten times a second.
+        others = len(self._watched) - 1
+        ready = super().select(0) if others > 0 else []
         if ready or timeout == 0 or self._go_on():
             return ready
-        # The loop itself always watches one descriptor: the pipe that wakes it up.
-        if len(self.get_map()) > 1 and (ready := super().select(PATIENCE_S)):
+        if others > 0 and (ready := super().select(PATIENCE_S)):
             return ready
-        raise _deadlock(len(self.get_map()) - 1)
+        raise _deadlock(others)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
