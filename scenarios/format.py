@@ -41,12 +41,12 @@ from ..documents.reader import read
 from ..errors import ConfigError, Problem
 from .catalogue import FaultKind
 
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
-Name = Annotated[str, Meta(pattern=rf"^{_NAME}$")]
+NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+Name = Annotated[str, Meta(pattern=rf"^{NAME}$")]
 Text = Annotated[str, Meta(min_length=1)]
 # A component, one of its replicas (`cart/2`), or an edge as its caller sees it (`web>cart`).
-Target = Annotated[str, Meta(pattern=rf"^{_NAME}(/{_NAME}|>{_NAME})?$")]
-TargetOrAll = Annotated[str, Meta(pattern=rf"^({_NAME}(/{_NAME}|>{_NAME})?|\*)$")]
+Target = Annotated[str, Meta(pattern=rf"^{NAME}(/{NAME}|>{NAME})?$")]
+TargetOrAll = Annotated[str, Meta(pattern=rf"^({NAME}(/{NAME}|>{NAME})?|\*)$")]
 Moment = Annotated[float, Meta(ge=0)]
 Seconds = Annotated[float, Meta(gt=0)]
 Share = Annotated[float, Meta(gt=0, le=1)]

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from ...core.levels import LEVELS, Level
 from ...core.units import format_duration
+from ...errors import ConfigError
 from .output import PLAIN, Out, Printer
 from .times import seconds
 
@@ -194,3 +195,26 @@ def show_scenario(name: str, /, *, out: Printer) -> None:
         out.line(path.read_text(encoding="utf-8").rstrip())
     else:
         out.show(scenario)
+
+
+@scenarios.command(name="new")
+def new_scenario(name: str, /, *, out: Printer) -> None:
+    """Begin a scenario of your own: NAME.toml, with what each line is for.
+
+    Args:
+        name: what it is to be called.
+    """
+    from ...scenarios.template import template
+
+    path, text = Path(f"{name}.toml"), template(name)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise ConfigError(f"{path} is there already; choose another name") from error
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from error
+    if out.is_text:
+        out.line(f"{path} is written. Try it: mendel replay {path}")
+    else:
+        out.show({"path": str(path)})
