@@ -13,7 +13,9 @@ from msgspec import Struct
 from ..agents.ledger import Ledger
 from ..agents.ports import Action, Journal, Probe, World
 from ..agents.switchboard import Switchboard
+from ..bus.messages import Status
 from ..core.casebook import Casebook
+from ..core.health import of_component
 from ..core.levels import LEVELS, Level
 from ..core.playbook import plan_of
 from ..core.policy import ActionFacts, Mode, Policy
@@ -47,6 +49,17 @@ class Parts(Struct, frozen=True):
     charts: dict[str, Chart]
     board: Switchboard
     ledger: Ledger
+
+    def statuses(self) -> dict[str, Status]:
+        """Health of each component with all that is looked at of it, in their order."""
+        charts, topology = self.charts, self.casebook.topology
+        return {
+            name: of_component(
+                charts[name].watch.status,
+                {part: charts[part].watch.status for part in topology.parts(name)},
+            )
+            for name in topology.components
+        }
 
 
 class Design(Struct, frozen=True):

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeGuard
 
 import msgspec
@@ -230,6 +230,34 @@ def relieved(relief: Relief, reasons: Sequence[str], now_s: float) -> ResourcesC
         reasons=tuple(reasons),
         changed_s=now_s,
     )
+
+
+def turnover(
+    have: Sequence[LoadedAgent], wanted: Sequence[LoadedAgent], taken: Container[str]
+) -> tuple[list[LoadedAgent], list[str]]:
+    """Plug-ins that come, and the names of those that go; one of another class does both.
+
+    Raises:
+        ConfigError: an agent that was added by hand has the name already.
+    """
+    kinds = {each.name: each.agent_class for each in have}
+    come = [each for each in wanted if kinds.get(each.name) is not each.agent_class]
+    stay = {each.name for each in wanted} - {each.name for each in come}
+    go = [name for name in kinds if name not in stay]
+    for each in come:
+        if each.name in taken and each.name not in go:
+            raise ConfigError(f"there is an agent {each.name!r} already")
+    return come, go
+
+
+def excuse_booting(
+    specs: Iterable[ComponentSpec], parts: Parts, world: World, now_s: float
+) -> None:
+    """What mendel has only just started is not sick for not answering yet."""
+    for spec in specs:
+        restart = world.actions(spec.name).get("restart")
+        if spec.process is not None and restart is not None:
+            parts.charts[spec.name].watch.on_booting(now_s + restart.settle_s, now_s)
 
 
 async def settle(world: World) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from msgspec import structs
@@ -18,6 +18,8 @@ from msgspec import structs
 from ..agents.agent import Agent, AgentConfig, convert_config
 from ..agents.breaker import Breaker
 from ..agents.coordinator import Coordinator
+from ..agents.guards.guard import Guard
+from ..agents.guards.registry import guard as make_guard
 from ..agents.monitor import Monitor
 from ..agents.ports import Journal, World
 from ..agents.recovery import Recovery
@@ -26,11 +28,12 @@ from ..agents.seat import Seat
 from ..bus.local import LocalBus
 from ..bus.messages import (
     ConfigChanged,
+    Heartbeat,
     Message,
     PluginRejected,
     Status,
 )
-from ..core.health import Overall, of_component, overall
+from ..core.health import Overall, overall
 from ..core.levels import Level
 from ..core.policy import Pause
 from ..core.pressure import STEPS, Relief
@@ -44,14 +47,15 @@ from .revision import (
     Aside,
     Revision,
     ask_agents,
+    excuse_booting,
     in_force,
     inline,
     prepare,
     put_into_force,
     relieved,
     settle,
+    turnover,
 )
-from .specs import ComponentSpec
 from .supervision import ChildStatus, Crashed, Event
 from .supervisor import Supervisor
 
@@ -160,12 +164,7 @@ class System:
         await asyncio.shield(self._supervision)
 
     def _start(self, now_s: float) -> None:
-        self.parts = build(
-            self.config,
-            self.world,
-            self.journal,
-            run=self._run,
-        )
+        self.parts = build(self.config, self.world, self.journal, run=self._run)
         self.parts.board.connect(self._publish)
         configs = {each.name: each.guard for each in self.config.components if each.guard}
         for problem in self.parts.board.configure(configs):
@@ -174,7 +173,7 @@ class System:
             self.parts.policy.pause(pause)
         for target, at_s in self._earlier:
             self.parts.policy.remember(target, at_s)
-        self._excuse_booting(self.config.components, now_s)
+        excuse_booting(self.config.components, self.parts, self.world, now_s)
         spec = structs.replace(self.config.supervisor, shutdown_s=_AGENTS_STOP_S)
         self._supervisor = Supervisor("mendel", spec, [], rng=self._rng, on_event=self._on_event)
         parts, world = self.parts, self.world
@@ -186,14 +185,6 @@ class System:
         # The last to start and the first to stop: nobody sees a problem before all can act on it.
         self._employ(Monitor, lambda config: Monitor(config, world, parts.charts))
         self._supervision = asyncio.create_task(self._supervisor.run(), name="mendel")
-
-    def _excuse_booting(self, specs: Iterable[ComponentSpec], now_s: float) -> None:
-        """What mendel has only just started is not sick for not answering yet."""
-        for spec in specs:
-            restart = self.world.actions(spec.name).get("restart")
-            if spec.process is not None and restart is not None:
-                watch = self.parts.charts[spec.name].watch
-                watch.on_booting(now_s + restart.settle_s, now_s)
 
     async def reconfigure(
         self,
@@ -225,7 +216,7 @@ class System:
         async with self._revising:
             loop = asyncio.get_running_loop()
             wanted = self._plugins if plugins is None else tuple(plugins)
-            come, go = self._turnover(wanted)
+            come, go = turnover(self._plugins, wanted, self.seats)
             stay = [each for each in wanted if each not in come]
             revision = await aside(
                 prepare, self.config, config, self.world, stay, OWN_AGENTS, self.relief.ceiling
@@ -235,7 +226,7 @@ class System:
             self._put_into_force(revision, began_s)
             self.config, self._plugins = config, wanted
             fresh = [each for each in config.components if each.name not in former]
-            self._excuse_booting(fresh, began_s)
+            excuse_booting(fresh, self.parts, self.world, began_s)
             now_s = loop.time()
             changed = in_force(
                 revision, who=who, reason=reason, source=source, began_s=began_s, now_s=now_s
@@ -296,17 +287,6 @@ class System:
         for chart in self.parts.charts.values():
             chart.stretch = self.relief.stretch
 
-    def _turnover(self, wanted: Sequence[LoadedAgent]) -> tuple[list[LoadedAgent], list[str]]:
-        """Plug-ins that come, and the names of those that go; one of another class does both."""
-        have = {each.name: each.agent_class for each in self._plugins}
-        come = [each for each in wanted if have.get(each.name) is not each.agent_class]
-        stay = {each.name for each in wanted} - {each.name for each in come}
-        go = [name for name in have if name not in stay]
-        taken = [each.name for each in come if each.name in self.seats and each.name not in go]
-        if taken:
-            raise ConfigError(f"there is an agent {taken[0]!r} already")
-        return come, go
-
     # --- agents -------------------------------------------------------------------------------
 
     def add_agent(self, loaded: LoadedAgent) -> None:
@@ -353,6 +333,26 @@ class System:
         self.seats[name], self.kinds[name] = seat, agent_class
         return seat
 
+    # --- for the program that it lives in -----------------------------------------------------
+
+    @staticmethod
+    def guard(target: str, **parts: Any) -> Guard:
+        """The guard of calls to a target; as `mendel.guard`, which is the same for all systems."""
+        return make_guard(target, **parts)
+
+    def report(self, component: str, metrics: Mapping[str, float]) -> None:
+        """A part of the program tells how it is; its ``heartbeat`` probe reads that.
+
+        Args:
+            component: its name.
+            metrics: values by name, units as suffixes; more than 64 are not read.
+
+        Raises:
+            ConfigError: there is no such component.
+        """
+        known_component(self.parts, component)
+        self._publish(Heartbeat(target=component, metrics=dict(metrics)))
+
     # --- what it tells ------------------------------------------------------------------------
 
     def tell_problems(self) -> None:
@@ -363,14 +363,7 @@ class System:
 
     def statuses(self) -> dict[str, Status]:
         """Health of each component, in the order of the configuration."""
-        charts, topology = self.parts.charts, self.parts.casebook.topology
-        return {
-            name: of_component(
-                charts[name].watch.status,
-                {part: charts[part].watch.status for part in topology.parts(name)},
-            )
-            for name in topology.components
-        }
+        return self.parts.statuses()
 
     def health(self) -> Overall:
         """Health of the whole."""
