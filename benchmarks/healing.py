@@ -166,7 +166,7 @@ def _shown(futures: Iterable[T], total: int, what: str) -> Iterable[T]:
 
 _HEAD = (
     f"{'score':>6} {'calm':>5} {'worst group':>32} {'worse':>6} {'actions':>8} {'unneeded':>9} "
-    f"{'false':>6} {'seen':>5} {'healed':>7} {'MTTD':>6} {'MTTR':>6}"
+    f"{'false':>6} {'seen':>5} {'named':>6} {'healed':>7} {'MTTD':>6} {'MTTR':>6}"
 )
 
 
@@ -192,7 +192,7 @@ def _row(policy: dict[str, Any]) -> str:
         f"{_points(policy['score']):>6} {_points(policy['calm']):>5} {worst:>32} "
         f"{whole.worse:6.0%} {whole.actions:8.2f} {whole.unneeded:9.2f} "
         f"{whole.false_alarms:6.2f} {_share(whole.detected):>5} "
-        f"{_share(whole.healed):>7} {_seconds(whole.detection_s):>6} "
+        f"{_share(whole.named):>6} {_share(whole.healed):>7} {_seconds(whole.detection_s):>6} "
         f"{_seconds(whole.recovery_s):>6}"
     )
 

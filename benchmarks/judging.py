@@ -81,7 +81,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
         harm: error-minutes with the price of every action.
         actions: how many treatments were run.
         unneeded: of what was not broken.
-        incidents, false_alarms, broken, detected, healed, escalated: as in `Measures`.
+        incidents, false_alarms, broken, detected, named, healed, escalated: as in `Measures`.
         detection_s, recovery_s: medians of the run; ``None`` where there is nothing.
     """
 
@@ -96,6 +96,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     false_alarms: int = 0
     broken: int = 0
     detected: int = 0
+    named: int = 0
     healed: int = 0
     escalated: int = 0
     detection_s: float | None = None
@@ -227,6 +228,7 @@ def _verdict(task: Task, harm: float, measures: Measures) -> Verdict:
         false_alarms=measures.false_alarms or 0,
         broken=measures.broken or 0,
         detected=measures.detected or 0,
+        named=measures.named or 0,
         healed=measures.healed or 0,
         escalated=measures.escalated,
         detection_s=measures.detection.median_s if measures.detection else None,
@@ -247,7 +249,7 @@ class Judged(Struct, frozen=True, kw_only=True):
         avoidable: whether there was harm that somebody could have avoided.
         worse: share of the runs that were worse than nobody acting.
         actions, unneeded, false_alarms: per run.
-        detected, healed: share of the faults.
+        detected, named, healed: share of the faults.
         detection_s, recovery_s: medians over the runs.
     """
 
@@ -259,6 +261,7 @@ class Judged(Struct, frozen=True, kw_only=True):
     unneeded: float
     false_alarms: float
     detected: float | None
+    named: float | None
     healed: float | None
     detection_s: float | None
     recovery_s: float | None
@@ -284,6 +287,7 @@ def together(verdicts: Sequence[Verdict], ends: Sequence[Ends]) -> Judged:
         unneeded=sum(each.unneeded for each in verdicts) / runs,
         false_alarms=sum(each.false_alarms for each in verdicts) / runs,
         detected=sum(each.detected for each in verdicts) / broken if broken else None,
+        named=sum(each.named for each in verdicts) / broken if broken else None,
         healed=sum(each.healed for each in verdicts) / broken if broken else None,
         detection_s=_median([each.detection_s for each in verdicts]),
         recovery_s=_median([each.recovery_s for each in verdicts]),

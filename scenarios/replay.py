@@ -125,6 +125,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
         actions: how often each treatment was run, by target.
         measures: how well it went.
         harm: error-minutes with the price of every action, when the world tells it.
+        availability: share of the users' requests that were answered, when the world tells it.
         notes: what a reader has to know before comparing this with anything.
     """
 
@@ -138,6 +139,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     actions: dict[str, dict[str, int]]
     measures: Measures
     harm: float | None = None
+    availability: float | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -161,7 +163,7 @@ def replay(
 
     Args:
         world: anything that keeps the protocol; one that has been run before is a used one. When
-            it has a function ``harm()``, that is asked at the end.
+            it has functions ``harm()`` and ``availability()``, they are asked at the end.
         build: makes the healer of a world.
         until_s: how long to follow it.
         seed: that ``build`` has used; it is only told here.
@@ -179,7 +181,7 @@ def replay(
     if not until_s > 0.0:
         raise ConfigError(f"until_s={until_s:g} leaves nothing to follow; it must be more than 0 s")
     log = _Log()
-    harm = run(_follow(world, build, log, start_s, start_s + until_s, inputs))
+    harm, availability = run(_follow(world, build, log, start_s, start_s + until_s, inputs))
     decisions = log.decisions
     messages = [each.message for each in decisions]
     return Outcome(
@@ -193,6 +195,7 @@ def replay(
         actions=actions_per_target(messages),
         measures=measure(messages, broken),
         harm=harm,
+        availability=availability,
         notes=tuple(notes),
     )
 
@@ -291,6 +294,11 @@ class _Log:
         self._too_many += len(batch[room:])
 
 
+def _told(world: World, name: str) -> float | None:
+    tells = getattr(world, name, None)
+    return None if tells is None else float(tells())
+
+
 async def _follow(
     world: World,
     build: Build,
@@ -298,14 +306,14 @@ async def _follow(
     start_s: float,
     end_s: float,
     inputs: Sequence[Input],
-) -> float | None:
+) -> tuple[float | None, float | None]:
+    """Harm and availability, where the world tells them."""
     await until(start_s)
     async with build(world) as healer:
         log.listen(healer.bus)  # No agent has had its turn yet, so nothing is missed.
         await _first(_say(inputs, healer.bus, end_s), healer.wait())
         log.close()
-        harm = getattr(world, "harm", None)
-        return None if harm is None else float(harm())
+        return _told(world, "harm"), _told(world, "availability")
 
 
 async def _say(inputs: Sequence[Input], bus: LocalBus, end_s: float) -> None:

@@ -17,6 +17,7 @@ from ..bus.messages import (
     ActionFinished,
     AnomalyDetected,
     IncidentClosed,
+    IncidentDiagnosed,
     IncidentEscalated,
     IncidentOpened,
     Message,
@@ -109,6 +110,7 @@ class Measures(Struct, frozen=True, kw_only=True):
     Attributes:
         broken: how many faults there were.
         detected: how many of them were seen.
+        named: how many of them the last diagnosis of one of their incidents called by their name.
         healed: how many of them were over, with proof, before the end.
         detection: from the start of the fault (or the onset of the incident) to its detection.
         recovery: from there to the verified end.
@@ -121,6 +123,7 @@ class Measures(Struct, frozen=True, kw_only=True):
 
     broken: int | None
     detected: int | None
+    named: int | None
     healed: int | None
     detection: Spread | None
     recovery: Spread | None
@@ -245,6 +248,7 @@ def measure(messages: Sequence[Message], broken: Sequence[Broken] | None) -> Mea
     return Measures(
         broken=None if broken is None else len(broken),
         detected=None if broken is None else len(seen),
+        named=None if broken is None else sum(_is_named(each, messages) for each in broken),
         healed=None if broken is None else len(ended),
         detection=spread(seen),
         recovery=spread(ended),
@@ -261,6 +265,16 @@ def _detection_s(fault: Broken, messages: Sequence[Message]) -> float | None:
         if isinstance(each, AnomalyDetected) and fault.covers(each.target, each.detected_s):
             return each.detected_s - fault.at_s
     return None
+
+
+def _is_named(fault: Broken, messages: Sequence[Message]) -> bool:
+    """Whether the last diagnosis of an incident of it is right."""
+    causes = {
+        each.incident: each.cause
+        for each in messages
+        if isinstance(each, IncidentDiagnosed) and fault.covers(each.target, each.diagnosed_s)
+    }
+    return fault.kind in causes.values()
 
 
 def _recovery_s(fault: Broken, found: Sequence[Case]) -> float | None:

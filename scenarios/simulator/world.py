@@ -112,6 +112,12 @@ class SimulatedWorld:
         self.catch_up()
         return self.simulation.harm()
 
+    def availability(self) -> float:
+        """Share of the users' requests so far that were answered, however late or plain."""
+        outcome = self.outcome
+        missed = outcome.failed + outcome.shed
+        return 1.0 - missed / outcome.offered if outcome.offered else 1.0
+
     @property
     def outcome(self) -> Outcome:
         """What became of the users' requests so far."""

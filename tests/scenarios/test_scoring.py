@@ -9,6 +9,7 @@ from mendel.bus.messages import (
     ActionFinished,
     AnomalyDetected,
     IncidentClosed,
+    IncidentDiagnosed,
     IncidentEscalated,
     IncidentOpened,
     Message,
@@ -66,6 +67,18 @@ def an_action(
     )
 
 
+def a_diagnosis(target: str, at_s: float, cause: str) -> IncidentDiagnosed:
+    return IncidentDiagnosed(
+        target=target,
+        incident="1-1",
+        cause=cause,
+        where=(target,),
+        confidence=0.8,
+        reason="",
+        diagnosed_s=at_s,
+    )
+
+
 HEALED = [
     an_anomaly("db", 102.0),
     an_opening("db", 102.0),
@@ -79,6 +92,7 @@ class TestMeasure:
         assert measure(HEALED, [CRASH]) == Measures(
             broken=1,
             detected=1,
+            named=0,
             healed=1,
             detection=Spread(count=1, mean_s=2.0, median_s=2.0, p95_s=2.0, longest_s=2.0),
             recovery=Spread(count=1, mean_s=10.0, median_s=10.0, p95_s=10.0, longest_s=10.0),
@@ -103,6 +117,15 @@ class TestMeasure:
 
         assert (measures.broken, measures.detected, measures.healed) == (1, 0, 0)
         assert measures.detection is None
+
+    @pytest.mark.parametrize(("causes", "named"), [(("hang", "crash"), 1), (("crash", "hang"), 0)])
+    def test_a_fault_is_named_when_the_last_diagnosis_says_so(
+        self, causes: tuple[str, ...], named: int
+    ) -> None:
+        told = [a_diagnosis("db", 103.0 + number, each) for number, each in enumerate(causes)]
+
+        assert measure([*HEALED, *told], [CRASH]).named == named
+        assert measure([a_diagnosis("web", 103.0, "crash")], [CRASH]).named == 0
 
     def test_on_a_quiet_day_every_incident_is_a_false_alarm_and_every_action_unneeded(self) -> None:
         measures = measure(HEALED, [])

@@ -245,3 +245,13 @@ async def test_looking_more_often_changes_nothing() -> None:
             return world.harm()
 
     assert await harm(0.125) == await harm(7.5)
+
+
+async def test_availability_is_the_share_of_requests_that_were_answered() -> None:
+    async with SimulatedWorld(a_shop(faults.crash("db", 30.0))) as world:
+        assert world.availability() == 1.0
+        await asyncio.sleep(60)
+
+        missed = world.outcome.failed + world.outcome.shed
+        assert world.availability() == pytest.approx(1.0 - missed / world.outcome.offered)
+        assert 0.4 < world.availability() < 0.6
