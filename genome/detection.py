@@ -53,6 +53,8 @@ class Signals:
     Attributes:
         calm_s: for how long in all nothing was wrong in them.
         weights: of each incident, the share of its readings in the trouble that were bad.
+        shows: whether any reading in the trouble is beyond a line. One that shows in none was
+            noticed in another way (by a replica, by its own past), which no gene here changes.
     """
 
     def __init__(self, incidents: Sequence[PastIncident], usual: WatchConfig) -> None:
@@ -60,6 +62,7 @@ class Signals:
         self._onsets_s = np.array([_onset_s(each) for each in incidents])
         self.calm_s = sum(map(_calm_s, incidents))
         self.weights = np.ones(self._count)
+        self.shows = np.zeros(self._count, bool)
         self.metrics: list[str] = []
         series: list[tuple[int, int, Floats, Floats]] = []
         for number, incident in enumerate(incidents):
@@ -72,6 +75,7 @@ class Signals:
                     continue  # No alarm, whatever the genes.
                 if metric not in self.metrics:
                     self.metrics.append(metric)
+                self.shows[number] |= bad[times_s >= self._onsets_s[number]].any()
                 first = int(np.argmax(bad))
                 place = self.metrics.index(metric)
                 series.append((number, place, times_s[first:], values[first:]))
@@ -214,7 +218,7 @@ def _weight(
         )
         for metrics in sick
     ]
-    return sum(bad) / len(bad) if bad else 1.0
+    return sum(bad) / len(bad) if any(bad) else 1.0
 
 
 def _onset_s(incident: PastIncident) -> float:

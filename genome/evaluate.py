@@ -179,6 +179,7 @@ class _Bench:
         self._outcomes = outcomes
         self._signals = Signals(incidents, _part(base, "watch", WatchConfig))
         self._onsets_s = np.array([each.onset_s for each in incidents])
+        self._opened_s = np.array([each.opened_s for each in incidents])
         self._held_s = np.array([_held_s(each) for each in incidents])
         self._real = np.array([each.is_real for each in incidents])
         groups: dict[Ailment, list[int]] = {}
@@ -199,7 +200,9 @@ class _Bench:
 
     def _objectives(self, genome: Genome, walks: _Walks, at_s: Matrix, false: Matrix) -> Matrix:
         """In the order of `OBJECTIVES`: minutes of harm, seconds, alarms per day, price."""
-        config, is_seen = self._config, np.isfinite(at_s)
+        config = self._config
+        at_s = np.where(self._signals.shows | ~self._real, at_s, self._opened_s)
+        is_seen = np.isfinite(at_s)
         hold_s = np.minimum(self._held_s, _part(genome, "triage", TriageConfig).hold_s)
         noticed_s = np.where(is_seen, at_s - self._onsets_s, 0.0)
         lasts_s = np.where(is_seen, noticed_s + hold_s + walks.over_s, config.unseen_s)

@@ -92,6 +92,16 @@ class TestTime:
 
         assert without["recovery_s"] == pytest.approx(2 + 2 + (12 + 1) + 900)
 
+    def test_what_shows_in_no_metric_was_noticed_otherwise_and_is_by_all(self) -> None:
+        hidden = tuple(
+            structs.replace(each, metrics={"ok": (1.0,) * 125}) for each in a_history().incidents
+        )
+        history = structs.replace(a_history(), incidents=hidden)
+
+        slow, quick = judged(a_genome(samples=5), a_genome(samples=1), history=history)
+
+        assert slow["recovery_s"] == quick["recovery_s"] == pytest.approx(41.0)
+
 
 class TestFalseAlarms:
     def test_are_what_is_raised_before_there_is_a_trouble(self) -> None:
