@@ -95,6 +95,10 @@ class PluginError(MendelError):
         self.reason = reason
 
 
+class WorkerLost(MendelError):
+    """The process that evolves is gone, or talks nonsense; the rows that it has told are whole."""
+
+
 class EnvironmentProblem(MendelError):
     """The machine lacks what is needed: a port, a permission, a command, an extra.
 

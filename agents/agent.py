@@ -22,7 +22,7 @@ from typing import (
 )
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ..bus.consumers import is_async
 from ..bus.local import LocalBus
@@ -314,8 +314,20 @@ def convert_config(
     """
     kind = agent_class.Config
     fields = {} if base is None else msgspec.to_builtins(base)
+    return msgspec.convert(_laid_over(kind, fields, settings), kind)
+
+
+def _laid_over(
+    kind: type[Struct], fields: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Fields with settings as they stand in a file, those of nested configs included."""
     changed = spelled_out(settings, kind.__struct_fields__)
-    return msgspec.convert({**fields, **changed}, kind)
+    for field in structs.fields(kind):
+        inner = changed.get(field.name)
+        is_nested = isinstance(field.type, type) and issubclass(field.type, Struct)
+        if is_nested and isinstance(inner, Mapping):
+            changed[field.name] = _laid_over(field.type, fields.get(field.name, {}), inner)
+    return {**fields, **changed}
 
 
 def _adopt_config(cls: type[Agent[Any]]) -> None:

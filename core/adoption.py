@@ -36,7 +36,7 @@ class AdoptionConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         alpha: chance of a false proof, at the gate and in the canary each.
         tolerance: so much worse an objective may be, as a share.
         shadow_s: how long a candidate only decides.
-        shadow_alarms: alarms and actions it may wish for beyond twice those of the incumbent.
+        alarms: alarms and actions it may wish for beyond twice those of the one in force.
         canary_share: of the components.
         canary_pairs: incidents in the canary, each beside one outside of it, after which it ends
             unproven.
@@ -48,7 +48,7 @@ class AdoptionConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     alpha: Annotated[float, Meta(gt=0, lt=0.5)] = 0.05
     tolerance: Annotated[float, Meta(ge=0, lt=1)] = 0.02
     shadow_s: Annotated[float, Meta(ge=0)] = 3600.0
-    shadow_alarms: Annotated[int, Meta(ge=0)] = 3
+    alarms: Annotated[int, Meta(ge=0)] = 3
     canary_share: Annotated[float, Meta(gt=0, lt=1)] = 0.2
     canary_pairs: Annotated[int, Meta(ge=1)] = 200
     margin: Annotated[float, Meta(ge=0, lt=1)] = 0.0
@@ -209,16 +209,22 @@ class Adoption:
             raise ConfigError("no genome waits for approval")
         return self._go(Stage.SHADOW, f"approved by {who}", now_s)
 
-    def on_shadow_wish(self, *, by_candidate: bool) -> list[Wish]:
-        """An alarm or an action: of the candidate in shadow, or of the one in force."""
-        if self.standing.stage is not Stage.SHADOW:
+    def on_wish(self, *, by_candidate: bool) -> list[Wish]:
+        """An alarm or an action, of the candidate or of the one in force."""
+        stage, share = self.standing.stage, self._config.canary_share
+        if stage not in (Stage.SHADOW, Stage.CANARY):
             return []
         self._wishes[by_candidate] += 1
         others, own = self._wishes
-        if own <= 2 * others + self._config.shadow_alarms:
+        # A canary has so many times fewer components to wish for.
+        fewer = share / (1.0 - share) if stage is Stage.CANARY else 1.0
+        if own <= 2 * others * fewer + self._config.alarms:
             return []
+        is_shadow = stage is Stage.SHADOW
+        where = "in shadow" if is_shadow else f"on {share:.0%} of the components"
         return self._end(
-            "rejected", f"in shadow it wished for {own} alarms and actions, not {others}"
+            "rejected" if is_shadow else "rolled_back",
+            f"{where} it wished for {own} alarms and actions, the one in force for {others}",
         )
 
     def on_pair(self, control: float, canary: float) -> list[Wish]:
@@ -242,12 +248,6 @@ class Adoption:
         if pairs >= self._config.canary_pairs:
             return self._end("rolled_back", f"nothing is proven after {pairs} incidents")
         return []
-
-    def on_canary_trouble(self, reason: str) -> list[Wish]:
-        """Something that needs no statistics: twice the actions, flapping, drift."""
-        if self.standing.stage is not Stage.CANARY:
-            return []
-        return self._end("rolled_back", reason)
 
     def on_time(self, now_s: float) -> list[Wish]:
         """The shadow may be over."""

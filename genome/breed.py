@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import structs
 
 from .evolve import Search
-from .front import TOLERANCE, knee_of, regret
+from .front import TOLERANCE, knee_of
 from .scores import HARM, Matrix, Scores, Trial
 from .state import SearchState
 from .task import Advanced, Bred, Exam, Job, Task
@@ -129,7 +129,8 @@ def _winner(
         return incumbent, _exam(task.validate(np.stack((incumbent, incumbent))))
     points, scores = state.archive.arrays()
     knee = knee_of(scores.objectives, rated)
-    best = np.argsort(regret(scores.objectives, scores.objectives), kind="stable")
+    acceptable = np.all(scores.objectives <= rated + TOLERANCE * np.abs(rated), axis=1)
+    best = np.lexsort((scores.objectives[:, HARM], ~acceptable))
     rows = [knee, *(each for each in best if each != knee)][:_EXAMINED]
     examined = task.validate(np.concatenate((incumbent[np.newaxis], points[rows])))
     pace.keep()
@@ -155,7 +156,8 @@ def _plainer(winner: Matrix, task: Task, incumbent: Matrix, pace: Pace) -> Matri
     def without(point: Matrix, columns: slice) -> Matrix:
         back = point.copy()
         back[columns] = incumbent[columns]
-        return space.canonical(back[np.newaxis])[0]
+        point = space.canonical(back[np.newaxis])
+        return np.asarray(point[0])
 
     judge = _paced(task.trial, pace)
     best = judge(winner[np.newaxis]).objectives[0]

@@ -14,15 +14,11 @@ from collections.abc import Mapping
 
 import msgspec
 
-from ..errors import MendelError
+from ..errors import WorkerLost
 from .task import FRAME_BYTES_MAX, Job, Order, Pause, Report, Resume, frame, report_of
 
 # Numeric libraries start a thread per core unless told otherwise; a share of one core is one.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-
-class WorkerLost(MendelError):
-    """The process that evolves is gone, or talks nonsense; the rows it has told are whole."""
 
 
 class Worker:

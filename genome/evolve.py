@@ -29,7 +29,7 @@ from pymoo.operators.selection.tournament import TournamentSelection
 from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 
 from ..errors import EnvironmentProblem
-from .front import front_of, knee_of, regret, spread_out
+from .front import front_of, knee_of, spread_out
 from .operators import Operators, neighbours, unique
 from .scores import Matrix, Scores, Trial, chosen, together
 from .space import Space
@@ -127,11 +127,10 @@ class Search:
             around = neighbours(self._space, points[knee], step)[:budget]
             judged = self._trial(around)
             budget -= len(around)
-            goal = regret(
-                np.vstack((scores.objectives[knee], judged.objectives)), scores.objectives
-            )
-            better = judged.is_feasible & (goal[1:] < goal[0])
-            step = step if better.any() else step / 2
+            sound = judged.objectives[judged.is_feasible]
+            rivals = np.vstack((scores.objectives[knee], sound))
+            is_better = knee_of(rivals, incumbent) != 0
+            step = step if is_better else step / 2
             state = self._archived(
                 structs.replace(state, evaluations=state.evaluations + len(around)), around, judged
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .scores import Matrix, Scores
+from .scores import HARM, Matrix, Scores
 
 # So much worse in one objective is still called no worse: the adoption gate uses the same.
 TOLERANCE = 0.02
@@ -48,8 +48,8 @@ def spread_out(objectives: Matrix, keep: int) -> NDArray[np.intp]:
 def knee_of(objectives: Matrix, incumbent: Matrix | None = None) -> int:
     """The row of a front that is the best compromise.
 
-    It is the one of least `regret`. Rows that are no worse than the incumbent in anything go first:
-    others would have to be refused in the end.
+    It is the one of least `regret`. With an incumbent it is known what is acceptable: what is no
+    worse in anything, and of that the row with the least user harm.
 
     Args:
         objectives: of the front, shape (n, m), n >= 1.
@@ -60,13 +60,13 @@ def knee_of(objectives: Matrix, incumbent: Matrix | None = None) -> int:
     """
     if not len(objectives):
         raise ValueError("an empty front has no knee")
-    distance = regret(objectives, objectives)
+    wanted = regret(objectives, objectives)
     if incumbent is not None:
         allowed = incumbent + TOLERANCE * np.abs(incumbent)
         harmless = np.all(objectives <= allowed, axis=1)
         if harmless.any():
-            distance = np.where(harmless, distance, np.inf)
-    return int(np.argmin(distance))
+            wanted = np.where(harmless, objectives[:, HARM], np.inf)
+    return int(np.argmin(wanted))
 
 
 def regret(objectives: Matrix, front: Matrix) -> Matrix:

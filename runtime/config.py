@@ -227,6 +227,19 @@ def load(
     return _read(_text_of(path), os.fspath(path), Path(path).absolute(), overrides)
 
 
+def parse(text: str, name: str) -> Loaded:
+    """Read a configuration that stands in no file, such as one that a store has kept.
+
+    Args:
+        text: the whole of it; what it leaves to the environment is looked up there.
+        name: for messages.
+
+    Raises:
+        ConfigError: as for `load`.
+    """
+    return _read(text, name, Path(name).absolute(), Overrides(os.environ, (), None))
+
+
 def _text_of(path: str | os.PathLike[str]) -> str:
     return text_of(
         path, noun="configuration", usual_name="mendel.toml", start="[[components]] and name = ..."

@@ -8,6 +8,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import structs
@@ -16,6 +17,7 @@ from ..bus.envelope import Envelope
 from ..bus.messages import (
     ApprovalGiven,
     ApprovalRequested,
+    EvolutionSteered,
     HealthChanged,
     Heartbeat,
     Message,
@@ -25,6 +27,7 @@ from ..bus.messages import (
     ResourcesChanged,
     ResumeTarget,
     Status,
+    SteerEvolution,
     StoreDegraded,
     StoreRecovered,
 )
@@ -34,7 +37,7 @@ from ..core.levels import Level
 from ..core.notes import told
 from ..core.topology import Annotation, Component
 from ..documents.kinds import did_you_mean
-from ..errors import ConfigError
+from ..errors import ConfigError, NoResponders
 from .details import audit_view, incident_detail, signals_of
 from .leases import Lease, LeaseOutcome, Leases
 from .reload import Reloader, outcome_of
@@ -42,6 +45,7 @@ from .resources import Steward
 from .store import Archive
 from .system import System
 from .telemetry.success import Success, success
+from .verbs import Wished
 from .views import (
     AgentView,
     ApprovalView,
@@ -54,6 +58,7 @@ from .views import (
     ReloadView,
     ResourcesView,
     SignalsView,
+    SteeredView,
     SystemView,
     incident_view,
 )
@@ -61,6 +66,8 @@ from .words import in_words
 
 # Enough for somebody who looks in after an incident; the store has the rest.
 _EVENTS_KEPT = 1_000
+# Genes are in force in milliseconds, unless an agent that has to take them is busy.
+_STEERED_S = 5.0
 
 _STATES = {"running": "running", "waiting": "restarting", "ended": "stopped"}
 
@@ -288,6 +295,22 @@ class SystemControls:
         async with Archive(self._store) as archive:
             change = self._reloader.roll_back(version, archive, who=who, reason=reason)
             return await outcome_of(change)
+
+    async def evolution(
+        self, *, wish: Wished, genome: int, genes: dict[str, Any], who: str
+    ) -> SteeredView:
+        """Breed, promote, roll back, freeze, thaw, approve or import."""
+        message = SteerEvolution(wish=wish, genome=genome, genes=genes, who=who)
+        try:
+            answer = await self._system.bus.request(message, timeout_s=_STEERED_S)
+        except NoResponders:
+            raise ConfigError(
+                'nothing evolves here; set `level = "full"` for a component or in [defaults]'
+            ) from None
+        assert isinstance(answer, EvolutionSteered), f"{answer} is no answer to {message}"
+        if not answer.accepted:
+            raise ConfigError(answer.reason)
+        return SteeredView(answer.reason)
 
     async def stop(self, *, who: str) -> None:
         """Begin to stop; returns before it is done."""

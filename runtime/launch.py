@@ -15,6 +15,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +32,7 @@ from .circuits import kept
 from .config import Loaded, load
 from .control import ControlServer, clear_socket
 from .controls import SystemControls
+from .farm import SystemFarm, evolves
 from .pauses import announced, earlier_actions, left_over
 from .plugins import load_plugins
 from .reload import Reloader
@@ -147,6 +149,7 @@ async def _assemble(loaded: Loaded, store: Store, plugins: LoadedAgents) -> Syst
         problems=problems,
         pauses=pauses,
         earlier=earlier,
+        farm=partial(SystemFarm, store=store.path) if evolves(loaded.config) else None,
     )
 
 

@@ -39,6 +39,7 @@ from ..core.policy import Pause
 from ..core.pressure import STEPS, Relief
 from ..core.restarts import ChildSpec
 from ..errors import BusClosed, ConfigError, PluginError
+from ..genome.service import Farm, GenomeService
 from .config import Config
 from .factory import Parts, build
 from .levels import known_component, with_level
@@ -63,7 +64,13 @@ _log = logging.getLogger("mendel.system")
 
 C = TypeVar("C", bound=AgentConfig)
 
-OWN_AGENTS: tuple[type[Agent[Any]], ...] = (Coordinator, Recovery, Breaker, Monitor)
+OWN_AGENTS: tuple[type[Agent[Any]], ...] = (
+    Coordinator,
+    Recovery,
+    Breaker,
+    Monitor,
+    GenomeService,  # Only where the level of some component evolves.
+)
 _OWN_NAMES = frozenset(kind.name for kind in OWN_AGENTS)
 
 # The whole program stops within two seconds; the world needs most of them.
@@ -83,6 +90,7 @@ class System:
         problems: plug-ins that could not be loaded; see `tell_problems`.
         pauses: of components that nothing may be done to for now.
         earlier: actions of earlier runs that limits count: target and loop time, oldest first.
+        farm: makes what evolution needs of this system; without it nothing is bred.
 
     Attributes:
         bus: how the agents talk; there once the system is entered.
@@ -108,6 +116,7 @@ class System:
         problems: Sequence[PluginError] = (),
         pauses: Sequence[Pause] = (),
         earlier: Sequence[tuple[str, float]] = (),
+        farm: Callable[[System], Farm] | None = None,
     ) -> None:
         self.config = config
         self.world = world
@@ -122,6 +131,8 @@ class System:
         self._plugins = tuple(plugins)
         self._pauses = tuple(pauses)
         self._earlier = tuple(earlier)
+        self._make_farm = farm
+        self._farm: Farm | None = None
         self._rng = random.Random(config.runtime.seed)  # noqa: S311  Jitter is no secret.
         self._alone: dict[str, Supervisor] = {}
         self._revising = asyncio.Lock()  # One change at a time.
@@ -148,6 +159,8 @@ class System:
                 self._supervision.cancel()
                 await asyncio.wait({self._supervision})
         finally:
+            if self._farm is not None:
+                await self._farm.close()
             self.parts.board.disconnect()
             try:
                 await self.world.__aexit__(None, None, None)
@@ -182,6 +195,8 @@ class System:
         self._employ(Breaker, lambda config: Breaker(config, world, parts.board))
         for plugin in self._plugins:
             self.add_agent(plugin)
+        if self._make_farm is not None:
+            self._breed(self._make_farm(self))
         # The last to start and the first to stop: nobody sees a problem before all can act on it.
         self._employ(Monitor, lambda config: Monitor(config, world, parts.charts))
         self._supervision = asyncio.create_task(self._supervisor.run(), name="mendel")
@@ -219,7 +234,7 @@ class System:
             come, go = turnover(self._plugins, wanted, self.seats)
             stay = [each for each in wanted if each not in come]
             revision = await aside(
-                prepare, self.config, config, self.world, stay, OWN_AGENTS, self.relief.ceiling
+                prepare, self.config, config, self.world, stay, self._own(), self.relief.ceiling
             )
             await ask_agents(self.bus, revision.agents)
             began_s, former = loop.time(), {each.name for each in self.config.components}
@@ -287,6 +302,9 @@ class System:
         for chart in self.parts.charts.values():
             chart.stretch = self.relief.stretch
 
+    def _own(self) -> list[type[Agent[Any]]]:
+        return [kind for kind in OWN_AGENTS if kind.name in self.seats]
+
     # --- agents -------------------------------------------------------------------------------
 
     def add_agent(self, loaded: LoadedAgent) -> None:
@@ -297,16 +315,31 @@ class System:
         """
         if loaded.name in self.seats:
             raise ConfigError(f"there is an agent {loaded.name!r} already")
-        seat = self._seat_of(loaded.name, loaded.agent_class, loaded.config)
-        child = (ChildSpec(name=loaded.name), lambda: OneLife(seat, loaded.agent_class))
+        self._add(loaded.name, loaded.agent_class, loaded.config, loaded.agent_class)
+
+    def _add(
+        self,
+        name: str,
+        agent_class: type[Agent[Any]],
+        config: AgentConfig,
+        make: Callable[[Any], Agent[Any]],
+    ) -> None:
+        seat = self._seat_of(name, agent_class, config)
+        child = (ChildSpec(name=name), lambda: OneLife(seat, make))
         # In a supervisor of its own: when that gives up, it is this agent only that is missing.
         spec = structs.replace(self.config.supervisor, shutdown_s=_PLUGIN_STOP_S / 2)
-        alone = Supervisor(loaded.name, spec, [child], rng=self._rng, on_event=self._on_event)
-        self._alone[loaded.name] = alone
-        guard = ChildSpec(
-            name=_guard_of(loaded.name), restart="temporary", shutdown_s=_PLUGIN_STOP_S
-        )
+        alone = Supervisor(name, spec, [child], rng=self._rng, on_event=self._on_event)
+        self._alone[name] = alone
+        guard = ChildSpec(name=_guard_of(name), restart="temporary", shutdown_s=_PLUGIN_STOP_S)
         self._supervisor.add(guard, lambda: alone)
+
+    def _breed(self, farm: Farm) -> None:
+        """Let configurations evolve; healing goes on without it when that fails for good."""
+        self._farm = farm
+        config = convert_config(GenomeService, self.config.agent.get(GenomeService.name, {}))
+        self._add(
+            GenomeService.name, GenomeService, config, lambda config: GenomeService(config, farm)
+        )
 
     async def remove_agent(self, name: str) -> None:
         """Stop an agent that was added; what waits for it becomes dead letters.
@@ -354,6 +387,11 @@ class System:
         self._publish(Heartbeat(target=component, metrics=dict(metrics)))
 
     # --- what it tells ------------------------------------------------------------------------
+
+    @property
+    def plugins(self) -> Sequence[LoadedAgent]:
+        """Agents beside mendel's own."""
+        return self._plugins
 
     def tell_problems(self) -> None:
         """Say which plug-ins could not be loaded; called once those who should know listen."""

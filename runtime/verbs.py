@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from msgspec import Meta, Struct
 
@@ -19,8 +19,11 @@ from .views import (
     IncidentView,
     ReloadView,
     ResourcesView,
+    SteeredView,
     SystemView,
 )
+
+Wished = Literal["evolve", "promote", "roll_back", "freeze", "thaw", "approve", "import"]
 
 
 class Controls(Protocol):
@@ -99,6 +102,12 @@ class Controls(Protocol):
 
     async def change_level(self, *, target: str, level: Level, who: str, reason: str) -> None:
         """Heal a component on another level from now on, its open incident included."""
+        ...
+
+    async def evolution(
+        self, *, wish: Wished, genome: int, genes: dict[str, Any], who: str
+    ) -> SteeredView:
+        """Breed, promote, roll back, freeze, thaw, approve or import."""
         ...
 
     async def stop(self, *, who: str) -> None:
@@ -205,6 +214,12 @@ class _Level(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: str = ""
 
 
+class _Evolution(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    wish: Wished
+    genome: Annotated[int, Meta(ge=0)] = 0
+    genes: dict[str, Any] = {}
+
+
 class _Events(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pattern: str = ">"
     limit: _Limit = 20
@@ -230,9 +245,13 @@ VERBS: dict[str, type[Struct]] = {
     "change_level": _Level,
     "reload": _Reload,
     "rollback": _Rollback,
+    "evolution": _Evolution,
     "stop": _Nothing,
     "events": _Events,
 }
 SIGNED = frozenset(
-    {"pause", "resume", "approve", "annotate", "change_level", "stop", "reload", "rollback"}
+    {
+        *("pause", "resume", "approve", "annotate", "change_level", "stop", "reload", "rollback"),
+        "evolution",
+    }
 )  # Who asked goes on record.

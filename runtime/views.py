@@ -311,6 +311,12 @@ class ReloadView(Struct, frozen=True, kw_only=True):
     problems: tuple[ProblemView, ...] = ()
 
 
+class SteeredView(Struct, frozen=True):
+    """What became of a wish about evolution, in words."""
+
+    done: str
+
+
 def problem_view(problem: Problem) -> ProblemView:
     """A problem as data."""
     fields = {name: getattr(problem, name) for name in ProblemView.__struct_fields__}

@@ -16,6 +16,8 @@ from ..bus.messages import (
     ConfigRefused,
     FaultInjected,
     FaultLifted,
+    GenerationBred,
+    GenomeDecided,
     HealthChanged,
     IncidentChanged,
     IncidentClosed,
@@ -29,6 +31,8 @@ from ..bus.messages import (
     ReleaseTarget,
     ResourcesChanged,
     ResumeTarget,
+    SearchEnded,
+    ShadowDecided,
     Status,
     StoreDegraded,
     StoreRecovered,
@@ -47,7 +51,7 @@ OUTCOMES = {
 def in_words(message: Message) -> str:
     """What happened, in one line; empty for what people need not read."""
     text = _seen(message) or _done(message) or _of_incident(message)
-    text = text or _of_people(message) or _of_mendel(message)
+    text = text or _of_people(message) or _of_mendel(message) or _of_evolution(message)
     target = getattr(message, "target", "")
     return f"{target}: {text}" if text and target else text
 
@@ -159,3 +163,26 @@ def _of_resources(message: ResourcesChanged) -> str:
 
 def _because(reason: str) -> str:
     return f": {reason}" if reason else ""
+
+
+def _of_evolution(message: Message) -> str:
+    match message:
+        case GenerationBred():
+            return (
+                f"search {message.search}: generation {message.generation} of "
+                f"{message.generations}, hypervolume {message.hypervolume:.4f}, about "
+                f"{format_duration(message.left_s)} left"
+            )
+        case SearchEnded(genome=0):
+            return f"search {message.search} ended: {message.reason}"
+        case SearchEnded():
+            return f"search {message.search} found genome {message.genome}: {message.reason}"
+        case GenomeDecided():
+            decision = message.decision.replace("_", " ")
+            return f"genome {message.genome} {decision}: {message.reason}"
+        case ShadowDecided(wish=wish):
+            return (
+                f"the genome in shadow would have {'alarmed' if wish == 'alarm' else f'run {wish}'}"
+            )
+        case _:
+            return ""

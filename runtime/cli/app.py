@@ -26,7 +26,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from ...errors import ConfigError, MendelError
-from . import agents, audit, check, config, history, level, live, record, telemetry, web
+from . import agents, audit, check, config, genome, history, level, live, record, telemetry, web
 from .demo import demo
 from .drill import drill
 from .output import PLAIN, Form, Out
@@ -67,6 +67,7 @@ app.command(config.config)
 app.command(agents.agents)
 app.command(history.incidents)
 app.command(audit.audit)
+app.command(genome.genome)
 app.command(record.record)
 app.command(web.web)
 app.command(telemetry.telemetry)

@@ -16,7 +16,7 @@ from mendel.errors import ConfigError
 
 GENES = {"triage.hold_s": 1.0}
 OLD = {"triage.hold_s": 3.0}
-QUICK = AdoptionConfig(shadow_s=60.0, shadow_alarms=1, canary_pairs=100)
+QUICK = AdoptionConfig(shadow_s=60.0, alarms=1, canary_pairs=100)
 
 
 def an_adoption(standing: Standing | None = None, config: AdoptionConfig = QUICK) -> Adoption:
@@ -117,9 +117,9 @@ class TestGate:
 class TestShadow:
     def test_one_as_calm_as_the_incumbent_goes_on_to_the_canary_when_its_time_is_over(self) -> None:
         adoption = in_shadow()
-        adoption.on_shadow_wish(by_candidate=False)
+        adoption.on_wish(by_candidate=False)
         for _ in range(3):
-            assert adoption.on_shadow_wish(by_candidate=True) == []
+            assert adoption.on_wish(by_candidate=True) == []
 
         assert adoption.on_time(159.0) == []
         assert adoption.on_time(160.0) == [
@@ -133,14 +133,18 @@ class TestShadow:
 
     def test_one_that_wishes_for_too_much_is_rejected(self) -> None:
         adoption = in_shadow()
-        adoption.on_shadow_wish(by_candidate=True)
+        adoption.on_wish(by_candidate=True)
 
-        assert adoption.on_shadow_wish(by_candidate=True) == [
+        assert adoption.on_wish(by_candidate=True) == [
             Deploy(3, OLD, "nowhere"),
-            Told("rejected", 7, "in shadow it wished for 2 alarms and actions, not 0"),
+            Told(
+                "rejected",
+                7,
+                "in shadow it wished for 2 alarms and actions, the one in force for 0",
+            ),
         ]
         assert adoption.standing.stage is Stage.IDLE
-        assert adoption.on_shadow_wish(by_candidate=True) == []
+        assert adoption.on_wish(by_candidate=True) == []
 
 
 class TestCanary:
@@ -185,13 +189,19 @@ class TestCanary:
         assert told(wishes).decision == "promoted"
         assert "proven no worse" in told(wishes).reason
 
-    def test_trouble_that_needs_no_statistics_ends_it_at_once(self) -> None:
+    def test_one_that_acts_twice_as_often_is_rolled_back_at_once(self) -> None:
         adoption = in_canary()
+        for _ in range(8):  # Four times the components: two of these are one of the canary's.
+            adoption.on_wish(by_candidate=False)
+        for _ in range(5):
+            assert adoption.on_wish(by_candidate=True) == []
 
-        assert told(adoption.on_canary_trouble("twice the actions")) == Told(
-            "rolled_back", 7, "twice the actions"
+        assert told(adoption.on_wish(by_candidate=True)) == Told(
+            "rolled_back",
+            7,
+            "on 20% of the components it wished for 6 alarms and actions, the one in force for 8",
         )
-        assert adoption.on_canary_trouble("twice the actions") == []
+        assert adoption.on_wish(by_candidate=True) == []
 
 
 class TestPeople:

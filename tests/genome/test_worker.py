@@ -10,7 +10,8 @@ import msgspec
 import numpy as np
 import psutil
 import pytest
-from mendel.genome.breeder import Worker, WorkerLost
+from mendel.errors import WorkerLost
+from mendel.genome.breeder import Worker
 from mendel.genome.state import SearchConfig, SearchState
 from mendel.genome.task import Advanced, Bred, Failed, Job, Report
 
