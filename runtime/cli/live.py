@@ -198,25 +198,27 @@ def deployed(
     _tell(out, f"{component} runs {version}")
 
 
-def resume(component: str, /, *, state: Place = None, out: Printer) -> None:
+def resume(component: str, /, *, reason: str = "", state: Place = None, out: Printer) -> None:
     """End a pause, and take up again what was handed to a person.
 
     Args:
         component: its name, or `*` for all of them.
+        reason: why; it is kept with the record.
     """
     with _runtime(state) as runtime:
-        runtime.wish("resume", target=component)
+        runtime.wish("resume", target=component, reason=reason)
     _tell(out, f"{component} is resumed")
 
 
-def approve(approval: str, /, *, state: Place = None, out: Printer) -> None:
+def approve(approval: str, /, *, reason: str = "", state: Place = None, out: Printer) -> None:
     """Let an action run that waits for it.
 
     Args:
         approval: its identifier, as `mendel status` shows it.
+        reason: why; it is kept with the record.
     """
     with _runtime(state) as runtime:
-        runtime.wish("approve", approval=approval)
+        runtime.wish("approve", approval=approval, reason=reason)
     _tell(out, f"{approval} is approved")
 
 
