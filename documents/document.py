@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from msgspec import Struct
 
-from ..core.units import short_name, unit_of
+from ..core.units import field_of, short_name, unit_of
 from ..errors import ConfigError, Problem
 from .places import Path, find_places, parse_key
 from .redact import redact
@@ -69,6 +69,7 @@ class Document:
         except RecursionError:
             self._refuse("arrays or tables are nested too deeply")
         self._overridden: dict[Path, Source] = {}
+        self._former: dict[Path, list[tuple[Any, Source]]] = {}
 
     @property
     def text(self) -> str:
@@ -84,6 +85,29 @@ class Document:
             if nearest in self._places:
                 return self._at_line(self._places[nearest])
         return Source(self.name)
+
+    def written(self, fields: Path) -> Path | None:
+        """Where a field is written, in whichever of its spellings; None where it is not.
+
+        Args:
+            fields: way to it by the full names of fields (``every_s`` for ``every``).
+        """
+        node: Any = self.tree
+        found: Path = ()
+        for step in fields:
+            if isinstance(node, dict):
+                key = next((each for each in node if field_of(each, [str(step)])), None)
+                if key is None:
+                    return None
+                step = key
+            elif not isinstance(node, list) or not isinstance(step, int) or step >= len(node):
+                return None
+            node, found = node[step], (*found, step)
+        return found
+
+    def former(self, path: Path) -> list[tuple[Any, Source]]:
+        """What stood at a path before it was overridden, the newest first, and where."""
+        return self._former.get(path, [])[::-1]
 
     def problem(self, code: str, message: str, path: Path, suggestion: str = "") -> Problem:
         """Something that is wrong with the value at a path."""
@@ -136,6 +160,7 @@ class Document:
 
     def _put(self, node: Any, path: Path, value: Given, source: str) -> None:
         last = path[-1]
+        self._keep_former(node, path)
         if isinstance(node, dict) and isinstance(last, str):
             for other in [key for key in node if key != last and _same_field(key, last)]:
                 del node[other]
@@ -145,6 +170,16 @@ class Document:
         else:
             self._lost(path[:-1], str(last), source)
         self._overridden[path] = Source(redact(source))
+
+    def _keep_former(self, node: Any, path: Path) -> None:
+        last, known = path[-1], self._former.get(path, [])
+        if isinstance(node, dict) and isinstance(last, str):
+            for key in [key for key in node if _same_field(key, last)]:
+                known.append((plain(node[key]), self.where((*path[:-1], key))))
+        elif isinstance(node, list) and isinstance(last, int) and last < len(node):
+            known.append((plain(node[last]), self.where(path)))
+        if known:
+            self._former[path] = known
 
     def _lost(self, path: Path, key: str, source: str) -> NoReturn:
         place = format_path(path) or "the top level"

@@ -48,7 +48,7 @@ class Change(Struct, frozen=True):
 
 def differences(old: Config, new: Config) -> list[Change]:
     """Everything that is different, in the order of the configuration, without secrets."""
-    return list(_between(_named(old), _named(new), ()))
+    return list(between(_named(old), _named(new), ()))
 
 
 def fixed(old: Config, new: Config) -> list[tuple[Path, str]]:
@@ -67,7 +67,8 @@ def _named(config: Config) -> dict[str, Any]:
     return sections | {"components": {each.name: each for each in config.components}}
 
 
-def _between(old: Any, new: Any, path: Path) -> Iterator[Change]:
+def between(old: Any, new: Any, path: Path) -> Iterator[Change]:
+    """What is different between two values that stand at a path."""
     if old == new:
         return
     before, after = _table(old), _table(new)
@@ -81,7 +82,7 @@ def _between(old: Any, new: Any, path: Path) -> Iterator[Change]:
         elif key not in before:
             yield Change(place, "", shown(place, after[key]))
         else:
-            yield from _between(before[key], after[key], place)
+            yield from between(before[key], after[key], place)
 
 
 def _table(value: Any) -> Mapping[str, Any] | None:

@@ -185,3 +185,62 @@ class TestDoctor:
         assert "✗ fail       commands" in said
         assert "not found: no-such-program (of cart)" in said
         assert "commands: install them, or give their whole path" in said
+
+
+class TestExplain:
+    TEXT = """\
+[policy]
+mode = "act"
+[[components]]
+name = "db"
+level = "full"
+probes = [{ tcp = "127.0.0.1:1" }]
+watch = { load = { busy_share = 0.5 } }
+"""
+
+    def test_each_written_value_is_shown_with_its_place(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file = tmp_path / "x.toml"
+        file.write_text(self.TEXT)
+
+        code = main(["check", str(file), "--set", "policy.mode=observe", "--explain"])
+
+        out = capsys.readouterr().out
+        assert code == 0
+        assert out.splitlines()[0].split() == ["FIELD", "VALUE", "FROM", "INSTEAD", "OF"]
+        line = next(each for each in out.splitlines() if each.startswith("policy.mode"))
+        assert "--set policy.mode" in line
+        assert f'"act" from {file}:2' in line
+
+    def test_one_field_can_be_asked_for_and_built_in_values_are_told_then(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file = tmp_path / "x.toml"
+        file.write_text(self.TEXT)
+
+        fields = ["components.db.verify", "policy.mode"]
+        code = main(["check", str(file), "--output", "json", "--explain", *fields])
+
+        found = {each["field"]: each["origin"]["source"] for each in json.loads(out_of(capsys))}
+        assert code == 0
+        assert found["components.db.verify.window_s"] == "built in"
+        assert found["policy.mode"] == f"{file}:2"
+        assert main(["check", str(file), "--explain", "polcy"]) == 1
+
+    def test_another_level_is_told_with_what_would_do_nothing_on_it(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        file = tmp_path / "x.toml"
+        file.write_text(self.TEXT)
+
+        assert main(["check", str(file), "--level", "basic"]) == 1
+        out = out_of(capsys)
+        assert "db: full -> basic" in out
+        assert f"has no effect any more: watch.load = {{ busy_share = 0.5 }} ({file}:7)" in out
+        assert main(["check", str(file), "--level", "full"]) == 0
+        assert "every component is on level full already" in out_of(capsys)
+
+
+def out_of(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out
