@@ -119,10 +119,11 @@ def report_of(options: argparse.Namespace, verdicts: Sequence[Verdict]) -> dict[
         groups = by_group([v for v, _ in own], [e for _, e in own])
         whole = together([v for v, _ in own], [e for _, e in own])
         policies[policy] = {
-            # Each group counts the same, however much harm its faults do; those in which there is
-            # nothing to avoid would flatter whoever does nothing, and stand apart.
-            "score": _mean(each.score for each in groups.values() if each.avoidable),
-            "calm": _mean(each.score for each in groups.values() if not each.avoidable),
+            # Each group counts the same, however much harm its faults do, and none for worse than
+            # doubling what could have been avoided; those in which there is nothing to avoid would
+            # flatter whoever does nothing, and stand apart.
+            "score": _mean(max(g.score, -100.0) for g in groups.values() if g.avoidable),
+            "calm": _mean(max(g.score, -100.0) for g in groups.values() if not g.avoidable),
             "worst_group": min(groups, key=lambda name: groups[name].score),
             "worst_group_score": min(each.score for each in groups.values()),
             "all_runs": msgspec.to_builtins(whole),

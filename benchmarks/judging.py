@@ -145,16 +145,17 @@ def is_kept(policy: str) -> bool:
 
 def key_of(task: Task) -> str:
     """A digest of a task and of the sources that decide what others come to in it."""
-    digest = hashlib.sha256(_sources())
+    digest = hashlib.sha256(_sources(task.policy in BASELINES))
     digest.update(msgspec.json.encode((task.course, task.policy, name_of(task.group))))
     return digest.hexdigest()[:32]
 
 
 @cache
-def _sources() -> bytes:
+def _sources(with_baselines: bool) -> bytes:
     root = Path(mendel.__file__).parent / "scenarios"
-    deciding = [root / "simulator" / f"{name}.py" for name in _DECIDING]
-    files = [root / "catalogue.py", *deciding, *sorted((root / "baselines").glob("*.py"))]
+    files = [root / "catalogue.py", *(root / "simulator" / f"{name}.py" for name in _DECIDING)]
+    if with_baselines:
+        files += sorted((root / "baselines").glob("*.py"))
     return b"".join(path.read_bytes() for path in files)
 
 
