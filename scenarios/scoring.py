@@ -29,7 +29,7 @@ EVERYBODY = "*"
 # What was under way when a fault passed still brings bad samples of it, and its last verification.
 AFTERMATH_S = 60.0
 
-# Less than this, in error-minutes, is no harm worth a score: a quarter of a minute of full outage, or
+# Less than this, in error-minutes, is no harm worth a score: a quarter of a minute of full outage,
 # the price of a few actions. A share of so little would tell of prices, not of users.
 AVOIDABLE_LEAST = 0.25
 
