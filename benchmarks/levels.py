@@ -40,7 +40,8 @@ from mendel.runtime.healing.direct import DirectSystem
 from mendel.runtime.layers import DefaultsConfig
 from mendel.scenarios.catalogue import FaultKind
 from mendel.scenarios.replay import replay
-from mendel.scenarios.simulator import Course, SimulatedWorld, draw_course, nobody
+from mendel.scenarios.simulator import Course, SimulatedWorld, draw_course, draw_estate, nobody
+from mendel.scenarios.simulator.draws import candidates
 from mendel.scenarios.virtual_time import run
 
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -186,6 +187,8 @@ def changes(incidents: int) -> dict[str, Any]:
     while found["incidents"] < incidents and runs < _RUNS_MAX:
         kind = _KINDS[runs % len(_KINDS)]
         shape = _SHAPES[runs // len(_KINDS) % len(_SHAPES)]
+        if not candidates(kind, draw_estate(shape, runs)):
+            shape = "shop"  # It has everything that a fault can befall.
         course = draw_course(shape, runs, kinds=(kind,), until_s=_UNTIL_S)
         harm["nobody"] += nobody(course).harm
         for level in LEVELS:
