@@ -32,6 +32,7 @@ from .drill import drill
 from .output import PLAIN, Form, Out
 from .replay import replay, scenarios
 from .run import run
+from .schema import schema
 from .top import top
 
 _USAGE = 2
@@ -53,6 +54,7 @@ app = App(
 app.command(demo)
 app.command(run)
 app.command(check.check)
+app.command(schema)
 app.command(live.status)
 app.command(top)
 app.command(live.events)
