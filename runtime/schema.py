@@ -35,7 +35,11 @@ _ENTRY = re.compile(r"^    (\w+): ", re.MULTILINE)
 
 def config_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a configuration file."""
-    kinds = [Config, *(agent.Config for agent in OWN_AGENTS), *_parts().values()]
+    kinds: list[type[Struct]] = [
+        Config,
+        *(agent.Config for agent in OWN_AGENTS),
+        *_parts().values(),
+    ]
     _, found = msgspec.json.schema_components(kinds, ref_template=_REF)
     classes = {kind.__name__: kind for kind in _structs(kinds)}
     definitions = {
@@ -117,7 +121,9 @@ def _with_known_keys(schema: dict[str, Any], info: inspect.Type) -> dict[str, An
 
 def _with_unit(schema: dict[str, Any], pattern: str) -> dict[str, Any]:
     """A number, or a text that has the number with its unit."""
-    outer = {name: schema[name] for name in ("default", "description") if name in schema}
+    outer: dict[str, Any] = {
+        name: schema[name] for name in ("default", "description") if name in schema
+    }
     inner = {name: each for name, each in schema.items() if name not in outer}
     choices = inner["anyOf"] if list(inner) == ["anyOf"] else [inner]
     return {**outer, "anyOf": [*choices, {"type": "string", "pattern": pattern}]}

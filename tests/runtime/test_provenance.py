@@ -99,11 +99,10 @@ class TestProvenance:
     ) -> None:
         found = loaded(tmp_path)
 
-        sources = {
-            field: (each.value, each.origin.source)
-            for field in ("db.level", "db.mode", "cart.level", "cart.mode")
-            if (each := one(found, f"components.{field}"))
-        }
+        sources = {}
+        for field in ("db.level", "db.mode", "cart.level", "cart.mode"):
+            each = one(found, f"components.{field}")
+            sources[field] = (each.value, each.origin.source)
 
         assert sources == {
             "db.level": ('"full"', "x.toml:17"),
