@@ -22,6 +22,8 @@ from .task import Advanced, Bred, Exam, Job, Task
 
 # So many of the archive go to validation; more would let chance choose.
 _EXAMINED = 8
+# Shares of the way from the incumbent to the knee that are examined as well.
+_CAUTION = (0.25, 0.5, 0.75)
 # Candidates judged between two looks at the clock and at what was ordered.
 _LOT = 8
 
@@ -132,14 +134,18 @@ def _winner(
     acceptable = np.all(scores.objectives <= rated + TOLERANCE * np.abs(rated), axis=1)
     best = np.lexsort((scores.objectives[:, HARM], ~acceptable))
     rows = [knee, *(each for each in best if each != knee)][:_EXAMINED]
-    examined = task.validate(np.concatenate((incumbent[np.newaxis], points[rows])))
+    # On the way back from the knee are those that do with less of everything: what just did well
+    # enough in training is often a step too far for what training has not seen.
+    cautious = [incumbent + share * (points[knee] - incumbent) for share in _CAUTION]
+    rivals = np.concatenate((points[rows], task.space.canonical(np.array(cautious))))
+    examined = task.validate(np.concatenate((incumbent[np.newaxis], rivals)))
     pace.keep()
     means = examined.mean(axis=1)
     harmless = np.all(means <= means[0] + TOLERANCE * np.abs(means[0]), axis=1)
     place = int(np.argmin(np.where(harmless, means[:, HARM], np.inf)))
     if place == 0:
         return incumbent, _exam(examined[[0, 0]])
-    winner = _plainer(points[rows[place - 1]], task, incumbent, pace)
+    winner = _plainer(rivals[place - 1], task, incumbent, pace)
     return winner, _exam(task.validate(np.stack((incumbent, winner))))
 
 
