@@ -40,6 +40,7 @@ from ..documents.kinds import did_you_mean
 from ..errors import ConfigError, NoResponders
 from .details import audit_view, incident_detail, signals_of
 from .leases import Lease, LeaseOutcome, Leases
+from .lineage import LineageView, lineage_view
 from .reload import Reloader, outcome_of
 from .resources import Steward
 from .store import Archive
@@ -200,6 +201,12 @@ class SystemControls:
         """The newest rows of the audit trail, newest first, and whether the trail is whole."""
         async with Archive(self._store) as archive:
             return audit_view(await archive.audit(limit=limit), await archive.verify())
+
+    async def genomes(self, *, limit: int) -> LineageView:
+        """The newest genomes, what is in force, and the newest search."""
+        async with Archive(self._store) as archive:
+            kept = await archive.genomes(limit=limit)
+            return lineage_view(kept, await archive.adoption(), await archive.search())
 
     async def success(self, *, period_s: float) -> Success:
         """How well healing went over the last so many seconds."""

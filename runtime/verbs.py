@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from ..core.levels import Level
 from .leases import Lease, LeaseOutcome
+from .lineage import LineageView
 from .telemetry.success import Success
 from .views import (
     AgentView,
@@ -54,6 +55,10 @@ class Controls(Protocol):
 
     async def audit(self, *, limit: int) -> AuditView:
         """The newest rows of the audit trail, newest first, and whether the trail is whole."""
+        ...
+
+    async def genomes(self, *, limit: int) -> LineageView:
+        """The newest genomes, what is in force, and the newest search."""
         ...
 
     async def success(self, *, period_s: float) -> Success:
@@ -157,6 +162,10 @@ class _Audit(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limit: _Limit = 100
 
 
+class _Genomes(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    limit: _Limit = 100
+
+
 class _Success(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     period_s: Annotated[float, Meta(gt=0)] = 7 * 86_400.0
 
@@ -233,6 +242,7 @@ VERBS: dict[str, type[Struct]] = {
     "incident": _Incident,
     "component": _Component,
     "audit": _Audit,
+    "genomes": _Genomes,
     "success": _Success,
     "acquire": _Acquire,
     "release": _Release,

@@ -13,6 +13,7 @@ from msgspec import Struct
 from ...core.units import format_duration
 from ...errors import ConfigError, MendelError
 from ..client import ControlClient
+from ..lineage import GenomeView, front_view, genome_view
 from ..views import SteeredView
 from .history import ask_archive
 from .output import PLAIN, Out, Printer
@@ -31,36 +32,6 @@ _LISTED = 1_000
 
 class NoSuchGenome(MendelError):
     """The store has no genome of this number."""
-
-
-class GenomeView(Struct, frozen=True, kw_only=True):
-    """A genome, and what became of it.
-
-    Attributes:
-        genome: its number.
-        utc: when it was proposed, wall time in seconds.
-        parent: the one that was in force then; 0 for the configuration as it is written.
-        origin: ``bred``, or who brought it.
-        gain: share of the harm that it saves on held-out incidents.
-        gain_low: the least that is credible.
-        support: fewest observations of anything that it changes.
-        fate: what was decided last; empty while nothing was.
-        reason: why.
-        in_force: whether it is.
-        genes: what it changes, by name.
-    """
-
-    genome: int
-    utc: float
-    parent: int
-    origin: str
-    gain: float
-    gain_low: float
-    support: int
-    fate: str
-    reason: str
-    in_force: bool
-    genes: dict[str, Any]
 
 
 class EvolvedView(Struct, frozen=True, kw_only=True):
@@ -173,23 +144,21 @@ def diff(number: int, other: int | None = None, /, *, state: Place = None, out: 
 @genome.command
 def front(*, state: Place = None, out: Printer) -> None:
     """Show the newest search and what no candidate of it beats."""
-    from ...genome.scores import OBJECTIVES
-
     search = ask_archive(state, lambda archive: archive.search())
     if search is None:
         out.note("there was no search yet; see: mendel genome evolve --help")
         return
-    rows = search.state.get("archive", {}).get("objectives", [])
+    view = front_view(search)
     if not out.is_text:
-        out.show({"search": search.search, "objectives": OBJECTIVES, "front": rows})
+        out.show(view)
         return
-    stands = "over" if search.is_over else f"generation {search.generation} of {search.generations}"
+    stands = "over" if view.is_over else f"generation {view.generation} of {view.generations}"
     out.line(
-        f"search {search.search}, {stands}: {search.evaluations:.0f} evaluations, hypervolume "
-        f"{search.hypervolume:.4f}, {len(rows)} that nothing beats"
+        f"search {view.search}, {stands}: {view.evaluations:.0f} evaluations, hypervolume "
+        f"{view.hypervolume:.4f}, {len(view.points)} that nothing beats"
     )
-    header = tuple(name.upper() for name in OBJECTIVES)
-    out.table(header, [tuple(f"{value:.4g}" for value in row) for row in sorted(rows)])
+    header = tuple(name.upper() for name in view.objectives)
+    out.table(header, [tuple(f"{value:.4g}" for value in row) for row in sorted(view.points)])
 
 
 # --- steering -------------------------------------------------------------------------------------
@@ -413,27 +382,9 @@ def _views(place: Place, last: int) -> list[GenomeView]:
     async def question(archive: Archive) -> list[GenomeView]:
         adoption = await archive.adoption()
         in_force = adoption.standing.incumbent if adoption is not None else 0
-        return [_as_view(each, in_force) for each in await archive.genomes(limit=last)]
+        return [genome_view(each, in_force) for each in await archive.genomes(limit=last)]
 
     return ask_archive(place, question)
-
-
-def _as_view(kept: KeptGenome, in_force: int) -> GenomeView:
-    record = kept.record
-    last = kept.fate[-1].record if kept.fate else None
-    return GenomeView(
-        genome=record.genome,
-        utc=kept.utc,
-        parent=record.parent,
-        origin=record.origin,
-        gain=record.gain,
-        gain_low=record.gain_low,
-        support=record.support,
-        fate=last.decision if last is not None else "",
-        reason=last.reason if last is not None else "",
-        in_force=record.genome == in_force,
-        genes=record.genes,
-    )
 
 
 def _view(place: Place, number: int) -> GenomeView:

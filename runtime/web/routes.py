@@ -13,6 +13,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from ..leases import Lease
+from ..lineage import LineageView
 from ..telemetry.success import Success
 from ..verbs import VERBS
 from ..views import (
@@ -21,6 +22,8 @@ from ..views import (
     ComponentDetail,
     IncidentDetail,
     IncidentView,
+    ReloadView,
+    SteeredView,
     SystemView,
 )
 
@@ -96,6 +99,41 @@ ROUTES: tuple[Route, ...] = (
         verb="incident",
         answer=IncidentDetail,
         summary="One incident: its story in words, its signals, what was done",
+    ),
+    Route(
+        method="GET",
+        path="/genomes",
+        verb="genomes",
+        answer=LineageView,
+        summary="What was bred, what is in force, and what the newest search has found",
+    ),
+    Route(
+        method="POST",
+        path="/genomes/steer",
+        verb="evolution",
+        answer=SteeredView,
+        summary="Breed, promote, roll back, approve, freeze, thaw or import",
+    ),
+    Route(
+        method="POST",
+        path="/components/{target}/level",
+        verb="change_level",
+        answer=None,
+        summary="Heal a component on another level from now on",
+    ),
+    Route(
+        method="POST",
+        path="/components/{target}/deployed",
+        verb="annotate",
+        answer=None,
+        summary="Tell that a new version of a component was deployed",
+    ),
+    Route(
+        method="POST",
+        path="/config/reload",
+        verb="reload",
+        answer=ReloadView,
+        summary="Put into force what the configuration file says now",
     ),
     Route(
         method="GET",

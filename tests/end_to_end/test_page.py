@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect, sync_playwright
-from processes import eventually
+from processes import Folder, eventually
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -32,7 +32,7 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-VIEWS = ("#/", "#/component/cart", "#/incidents", "#/agents", "#/audit")
+VIEWS = ("#/", "#/component/cart", "#/incidents", "#/genomes", "#/agents", "#/audit")
 _PROGRAM = "import sys; from mendel.runtime.cli import main; sys.exit(main())"
 
 pytestmark = [
@@ -211,6 +211,57 @@ def test_it_fits_on_a_phone_and_can_be_walked_by_keyboard(demo: Demo, browser: B
     opened.keyboard.press("Enter")
     expect(opened.get_by_text("coordinator").first).to_be_visible()
     context.close()
+
+
+BREEDING = """\
+[web]
+port = 0
+
+[defaults]
+level = "full"
+
+[[components]]
+name = "cart"
+probes = [{ heartbeat = "600s" }]
+"""
+
+
+def test_a_genome_is_put_in_force_and_taken_back(browser: Browser, tmp_path: Path) -> None:
+    folder = Folder(tmp_path, BREEDING)
+    folder.start()
+    try:
+        link = folder.mendel("web", "link").stdout.strip()
+        genes = tmp_path / "genome.json"
+        genes.write_text(json.dumps(FOREIGN))
+        assert folder.mendel("genome", "import", str(genes)).returncode == 0
+
+        context = browser.new_context()
+        opened = context.new_page()
+        opened.on("dialog", lambda dialog: dialog.accept())
+        opened.goto(link)
+        opened.goto(f"{link.partition('#')[0]}#/genomes")
+        expect(opened.get_by_text("The configuration as it is written")).to_be_visible()
+        expect(opened.locator("section[aria-labelledby=genome] td").first).to_have_text(
+            "triage.hold_s"
+        )
+        opened.get_by_role("button", name="Put genome 1 in force").click()
+        expect(opened.get_by_text("Genome 1, which changes 1 setting")).to_be_visible()
+
+        opened.get_by_role("button", name="Roll back", exact=True).click()
+        expect(opened.get_by_text("The configuration as it is written")).to_be_visible()
+        context.close()
+    finally:
+        folder.stop()
+
+
+FOREIGN = {
+    "type": "genome",
+    "genome": 7,
+    "parent": 0,
+    "origin": "elsewhere",
+    "signature": "",
+    "genes": {"triage.hold_s": 2.0},
+}
 
 
 def test_when_mendel_ends_it_does_so_in_time_and_the_page_says_so(

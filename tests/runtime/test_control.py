@@ -20,6 +20,7 @@ from mendel.errors import ConfigError, EnvironmentProblem, NotRunning, StoreErro
 from mendel.runtime.client import ControlClient, Refused
 from mendel.runtime.control import ControlLimits, ControlServer
 from mendel.runtime.leases import Lease, LeaseOutcome
+from mendel.runtime.lineage import LineageView, lineage_view
 from mendel.runtime.telemetry.success import Success, success
 from mendel.runtime.views import (
     AgentView,
@@ -94,6 +95,9 @@ class Estate:
 
     async def audit(self, *, limit: int) -> AuditView:
         return AuditView(lines=(), whole=True)
+
+    async def genomes(self, *, limit: int) -> LineageView:
+        return lineage_view((), None, None)
 
     async def success(self, *, period_s: float) -> Success:
         return success((), 0.0, period_s)

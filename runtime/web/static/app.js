@@ -3,6 +3,7 @@
 import { html, render, useEffect, useState } from "/vendor/htm-preact.js";
 import { connect, onChange, state, token } from "/live.js";
 import { Overview, summary, worst } from "/overview.js";
+import { Genomes } from "/genomes.js";
 import { Agents, Audit, ComponentPage, Incident, Incidents } from "/pages.js";
 import { Command } from "/parts.js";
 import { TokenForm } from "/steer.js";
@@ -11,6 +12,7 @@ import { GLYPHS, duration } from "/words.js";
 const VIEWS = [
   ["#/", "Overview"],
   ["#/incidents", "Incidents"],
+  ["#/genomes", "Genomes"],
   ["#/agents", "Agents"],
   ["#/audit", "Audit"],
 ];
@@ -22,6 +24,7 @@ function view(hash) {
     case "components": return html`<${Overview} state=${state} kind=${second} />`;
     case "incidents": return html`<${Incidents} state=${state} />`;
     case "incident": return html`<${Incident} state=${state} id=${second} key=${second} />`;
+    case "genomes": return html`<${Genomes} />`;
     case "agents": return html`<${Agents} state=${state} />`;
     case "audit": return html`<${Audit} />`;
     default: return html`<${Overview} state=${state} />`;
