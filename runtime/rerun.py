@@ -19,6 +19,7 @@ from ..scenarios.shipped import find_scenario, shipped
 from .config import Loaded
 from .pauses import announced
 from .replay import builder
+from .witness import Course, Witness
 from .world import RealWorld
 
 DEFAULTS = "defaults"
@@ -65,6 +66,7 @@ class Rerun(Struct, frozen=True, kw_only=True):
         difference: where they part; ``None`` when they do not.
         drift_s: the longest time between two decisions that are alike.
         broken_demands: what a scenario demands and was not kept, in words.
+        course: what a picture of it needs, where it was asked for.
     """
 
     file: str
@@ -77,6 +79,7 @@ class Rerun(Struct, frozen=True, kw_only=True):
     difference: Difference | None = None
     drift_s: float = 0.0
     broken_demands: tuple[str, ...] = ()
+    course: Course | None = None
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -86,11 +89,13 @@ class Order(Struct, frozen=True, kw_only=True):
         seed: of everything random; ``None`` for a scenario's own.
         until_s: how long to follow each; ``None`` for its own end.
         scored: whether scenarios are compared with nobody acting and with somebody who knows.
+        drawn: whether the course of each run is kept, to be drawn.
     """
 
     seed: int | None = None
     until_s: float | None = None
     scored: bool = False
+    drawn: bool = False
 
 
 def rerun(
@@ -121,14 +126,19 @@ def rerun(
         yield this
 
 
-def _rerun(file: Path, setup: Setup, outcome: Outcome) -> Rerun:
+def _rerun(file: Path, setup: Setup, outcome: Outcome, course: Course | None) -> Rerun:
     return Rerun(
         file=str(file),
         setup=setup.name,
         config=setup.config_name,
         level=setup.level,
         outcome=outcome,
+        course=course,
     )
+
+
+def _look_away(_: object) -> None:
+    """Nobody wants a picture."""
 
 
 def _compared(this: Rerun, name: str, decisions: Sequence[Decision]) -> Rerun:
@@ -152,17 +162,20 @@ def _projector(file: Path, order: Order) -> Callable[[Setup], Rerun]:
             raise ConfigError(f"{file}: no row of any probe is in it; there is nothing to replay")
         seed = contents.seed if order.seed is None else order.seed
         pauses = _windows(config, contents.start_s, contents.start_utc)
+        until_s = order.until_s or contents.last_s - contents.start_s + _AFTER_LAST_S
+        witness = Witness(contents.start_s, until_s, contents.broken)
         outcome = replaying.replay(
             world,
             builder(config, seed, pauses=pauses, level=setup.level, run=contents.run),
-            order.until_s or contents.last_s - contents.start_s + _AFTER_LAST_S,
+            until_s,
             seed,
             start_s=contents.start_s,
             broken=contents.broken,
             inputs=contents.inputs,
+            attend=witness.attend if order.drawn else _look_away,
             notes=contents.notes,
         )
-        this = _rerun(file, setup, outcome)
+        this = _rerun(file, setup, outcome, witness.course if order.drawn else None)
         end_s = outcome.start_s + outcome.until_s
         then = [each for each in contents.decisions if each.at_s <= end_s]
         return _compared(this, RECORDED, then) if then else this
@@ -202,10 +215,19 @@ def _play(file: Path, scenario: Scenario, setup: Setup, order: Order) -> Rerun:
     seed = staged.course.seed
     until_s = order.until_s or scenario.until_s
     build = builder(setup.config, seed, pauses=staged.pauses, level=setup.level)
-    outcome = replaying.replay(staged.world, build, until_s, seed, broken=staged.broken)
+    witness = Witness(0.0, until_s, staged.broken)
+    outcome = replaying.replay(
+        staged.world,
+        build,
+        until_s,
+        seed,
+        broken=staged.broken,
+        attend=witness.attend if order.drawn else _look_away,
+    )
     scored = None
     if order.scored and outcome.harm is not None:
         course = structs.replace(staged.course, until_s=until_s)
         scored = score(outcome.harm, nobody(course).harm, oracle(course).harm)
     kept = broken_demands(scenario, staged.broken, outcome.messages)
-    return structs.replace(_rerun(file, setup, outcome), score=scored, broken_demands=kept)
+    this = _rerun(file, setup, outcome, witness.course if order.drawn else None)
+    return structs.replace(this, score=scored, broken_demands=kept)

@@ -157,6 +157,7 @@ def replay(
     start_s: float = 0.0,
     broken: Sequence[Broken] | None = None,
     inputs: Sequence[Input] = (),
+    attend: Callable[[Any], None] = lambda _: None,
     notes: Sequence[str] = (),
 ) -> Outcome:
     """Run a world in virtual time and tell what was decided.
@@ -170,6 +171,7 @@ def replay(
         start_s: virtual time at which the healer begins.
         broken: what is known to be wrong and when; see `mendel.scenarios.scoring`.
         inputs: what people and other programs say to the healer meanwhile, in order.
+        attend: called with the healer as soon as it has started, by whoever wants to watch.
         notes: remarks to hand on.
 
     Raises:
@@ -181,7 +183,7 @@ def replay(
     if not until_s > 0.0:
         raise ConfigError(f"until_s={until_s:g} leaves nothing to follow; it must be more than 0 s")
     log = _Log()
-    harm, availability = run(_follow(world, build, log, start_s, start_s + until_s, inputs))
+    harm, availability = run(_follow(world, build, log, start_s, start_s + until_s, inputs, attend))
     decisions = log.decisions
     messages = [each.message for each in decisions]
     return Outcome(
@@ -306,11 +308,13 @@ async def _follow(
     start_s: float,
     end_s: float,
     inputs: Sequence[Input],
+    attend: Callable[[Any], None],
 ) -> tuple[float | None, float | None]:
     """Harm and availability, where the world tells them."""
     await until(start_s)
     async with build(world) as healer:
         log.listen(healer.bus)  # No agent has had its turn yet, so nothing is missed.
+        attend(healer)
         await _first(_say(inputs, healer.bus, end_s), healer.wait())
         log.close()
         return _told(world, "harm"), _told(world, "availability")

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter, Token
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ...core.levels import LEVELS, Level
 from ...core.units import format_duration
-from ...errors import ConfigError
+from ...errors import ConfigError, EnvironmentProblem
 from .output import PLAIN, Out, Printer
 from .times import seconds
 
@@ -42,6 +43,7 @@ def replay(
     seed: int | None = None,
     until_s: Annotated[float | None, Parameter(name="--until", converter=seconds)] = None,
     score: bool = False,
+    report: Path | None = None,
     out: Printer,
 ) -> int:
     """Replay recordings and scenarios in virtual time, and tell what is decided.
@@ -57,23 +59,38 @@ def replay(
         seed: of everything random; by default a scenario's own.
         until_s: how long to follow each, such as 60 or 10m; by default to its end.
         score: tell how much of the avoidable harm of a scenario was avoided; takes some seconds.
+        report: draw the course of every run into this file, one HTML page that needs nothing else.
     """
     from ..config import load
     from ..rerun import Order, Setup, rerun
 
     configs: list[Loaded | None] = [load(each) for each in config]
     setups = [Setup(each, at) for each in configs or [None] for at in level or [None]]
-    order = Order(seed=seed, until_s=until_s, scored=score)
+    order = Order(seed=seed, until_s=until_s, scored=score, drawn=report is not None)
     done = []
     for file in files:
         for each in rerun(file, setups, order):
             done.append(each)
             out.note(f"{each.file} under {each.setup}: {len(each.outcome.decisions)} decisions")
+    if report is not None:
+        _write_report(report, done, out)
     if out.is_text:
         _tell(done, out)
     else:
-        out.show(done)
+        out.show([structs.replace(each, course=None) for each in done])
     return 1 if any(each.broken_demands for each in done) else 0
+
+
+def _write_report(path: Path, done: list[Rerun], out: Out) -> None:
+    from ..report.page import page
+
+    try:
+        path.write_text(page(done, metadata.version("mendel")), "utf-8")
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"the report cannot be written to {path}: {error.strerror}"
+        ) from None
+    out.note(f"the report is in {path}")
 
 
 _HEADER = (

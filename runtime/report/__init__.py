@@ -1,0 +1,1 @@
+"""Reports of replays: one HTML file that needs nothing else to be read."""
