@@ -225,9 +225,14 @@ async def run(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal)
+    # From the first moment on: without a handler it would end the process.
+    early = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, early.set)
     try:
         async with _launched(loaded, record=record, on_stop=stop.set, web=web) as launched:
             loop.add_signal_handler(signal.SIGHUP, launched.reloader.hang_up)
+            if early.is_set():
+                launched.reloader.hang_up()
             on_started(launched.system)
             await first(launched.system.wait(), stop.wait())
     finally:
