@@ -166,6 +166,7 @@ class SystemControls:
                 handled=box.taken,
                 dropped=sum(box.dropped.values()),
                 error=child.error,
+                cpu_s=self._system.seats[name].meter.busy_s,
             )
             views.append(view)
         return views

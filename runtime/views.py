@@ -112,6 +112,7 @@ class AgentView(Struct, frozen=True, kw_only=True):
         handled: messages it has handled.
         dropped: messages its mailbox had no room for.
         error: of its last crash, or empty.
+        cpu_s: how long it has kept the event loop busy, through all its lives.
     """
 
     name: str
@@ -123,6 +124,7 @@ class AgentView(Struct, frozen=True, kw_only=True):
     handled: int = 0
     dropped: int = 0
     error: str = ""
+    cpu_s: float = 0.0
 
 
 class IncidentView(Struct, frozen=True, kw_only=True):

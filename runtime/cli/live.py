@@ -244,14 +244,24 @@ def list_agents(*, state: Place = None, out: Printer) -> None:
     if not out.is_text:
         out.show(views)
         return
-    header = ("AGENT", "KIND", "STATE", "RESTARTS", "WAITING", "HANDLED", "DROPPED", "LAST ERROR")
+    header = (
+        "AGENT",
+        "KIND",
+        "STATE",
+        "RESTARTS",
+        "WAITING",
+        "HANDLED",
+        "DROPPED",
+        "CPU",
+        "LAST ERROR",
+    )
     out.table(header, [_agent(each) for each in views])
 
 
 def _agent(view: AgentView) -> tuple[str, ...]:
     waiting = f"{view.depth} ({format_duration(view.age_s)})" if view.depth else "0"
     counts = (str(view.restarts), waiting, str(view.handled), str(view.dropped))
-    return (view.name, view.kind, view.state, *counts, view.error)
+    return (view.name, view.kind, view.state, *counts, format_duration(view.cpu_s), view.error)
 
 
 def _tell(out: Out, done: str) -> None:

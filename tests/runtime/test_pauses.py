@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import ClassVar
 
 import msgspec
 import pytest
@@ -10,7 +11,13 @@ from mendel.bus.messages import PauseTarget
 from mendel.core.policy import Pause
 from mendel.core.records import IntentRecord
 from mendel.errors import ConfigError
-from mendel.runtime.pauses import MaintenanceSpec, announced, earlier_actions, left_over
+from mendel.runtime.pauses import (
+    MaintenanceSpec,
+    announced,
+    announced_anew,
+    earlier_actions,
+    left_over,
+)
 from mendel.runtime.store.archive import ActionRun
 from mendel.runtime.store.audit import AuditRow
 
@@ -70,6 +77,30 @@ class TestMaintenance:
     def test_an_end_before_its_beginning_is_refused(self) -> None:
         with pytest.raises(ConfigError, match="is not after start_utc"):
             a_window(NOON, NOON)
+
+
+class TestAnnouncedAnew:
+    KEPT = a_window(NOON, NOON + timedelta(hours=1))
+    LONGER = a_window(NOON, NOON + timedelta(hours=2))
+    TIMES: ClassVar = {"now_s": 7.0, "now_utc": NOON.timestamp()}
+
+    def test_new_windows_are_added_and_withdrawn_ones_end(self) -> None:
+        before = announced([self.KEPT], now_s=5.0, now_utc=NOON.timestamp() - 2.0)
+
+        after = announced_anew(before, [self.KEPT], [self.LONGER], **self.TIMES)
+
+        assert [each.end_s for each in after] == [7.0 + 7200.0]
+
+    def test_what_is_announced_as_before_stays_as_it_is_even_when_somebody_ended_it(self) -> None:
+        pauses = announced([self.KEPT], **self.TIMES)
+
+        assert announced_anew(pauses, [self.KEPT], [self.KEPT], **self.TIMES) == pauses
+        assert announced_anew([], [self.KEPT], [self.KEPT], **self.TIMES) == []
+
+    def test_what_people_have_paused_stays(self) -> None:
+        by_ada = Pause(target="cart", start_s=0.0, end_s=3607.0, who="ada", reason="maintenance")
+
+        assert announced_anew([by_ada], [self.KEPT], [], **self.TIMES) == [by_ada]
 
 
 class TestPauses:
