@@ -568,7 +568,7 @@ class FaultInjected(Message, frozen=True, kw_only=True):
 
 
 class FaultLifted(Message, frozen=True, kw_only=True):
-    """A fault of a drill is over.
+    """A fault that was made on purpose, in a drill or in the demo, is over.
 
     Attributes:
         target: what was broken.

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from ...bus.messages import FaultInjected, FaultLifted, Message
 from .chronicle import Chronicle
 from .faults import Fault, InjectionFailed
 from .score import Injection
 
+WHO = "mendel demo"
 CALM_S_MAX = 10.0  # So long the next fault waits for quiet; then it comes all the same.
 HEALING_S = 6.0  # A fault is not begun when less than this is left of the run.
 
@@ -32,6 +34,8 @@ class Campaign:
         hands: make them real.
         chronicle: what is known of the estate.
         tell: takes a line for people at each step.
+        publish: tells everybody what is broken and what is whole again, so that a replay of
+            what was recorded knows it.
 
     Attributes:
         injections: the faults that were made real and lifted.
@@ -39,12 +43,18 @@ class Campaign:
     """
 
     def __init__(
-        self, plan: Sequence[Fault], hands: Hands, chronicle: Chronicle, tell: Callable[[str], None]
+        self,
+        plan: Sequence[Fault],
+        hands: Hands,
+        chronicle: Chronicle,
+        tell: Callable[[str], None],
+        publish: Callable[[Message], object],
     ) -> None:
         self._plan = plan
         self._hands = hands
         self._chronicle = chronicle
         self._tell = tell
+        self._publish = publish
         self.injections: list[Injection] = []
         self.skipped: list[Fault] = []
 
@@ -76,6 +86,9 @@ class Campaign:
             self._tell(str(error))
             self.skipped.append(fault)
             return
+        self._publish(
+            FaultInjected(target=fault.target, kind=fault.kind, who=WHO, injected_s=injected_s)
+        )
         await self._chronicle.until(
             lambda: (
                 self._chronicle.has_healed(fault.target, injected_s) and self._chronicle.is_calm
@@ -86,6 +99,15 @@ class Campaign:
         healed = self._chronicle.has_healed(fault.target, injected_s)
         self._tell(f"{fault.target} is healed" if healed else f"{fault.target} was not healed")
         await self._hands.lift(fault)
+        self._publish(
+            FaultLifted(
+                target=fault.target,
+                kind=fault.kind,
+                who=WHO,
+                injected_s=injected_s,
+                lifted_s=lifted_s,
+            )
+        )
         self.injections.append(
             Injection(
                 kind=fault.kind, target=fault.target, injected_s=injected_s, lifted_s=lifted_s

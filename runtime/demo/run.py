@@ -114,7 +114,7 @@ async def _demo(
                 plan = plan_faults(seed, duration_s)
                 show.tell(f"all are healthy; faults that fit into {duration_s:g} s: {len(plan)}")
                 injector = Injector(estate.urls, estate.token, partial(_pid_of, system.world))
-                campaign = Campaign(plan, injector, chronicle, show.tell)
+                campaign = Campaign(plan, injector, chronicle, show.tell, system.bus.publish)
                 left_s = end_s - loop.time()
                 await first(campaign.run(left_s), traffic.run(), system.wait())
     return score(

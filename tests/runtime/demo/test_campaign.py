@@ -3,7 +3,15 @@
 import asyncio
 
 import pytest
-from mendel.bus.messages import HealthChanged, IncidentClosed, IncidentOpened, Status
+from mendel.bus.messages import (
+    FaultInjected,
+    FaultLifted,
+    HealthChanged,
+    IncidentClosed,
+    IncidentOpened,
+    Message,
+    Status,
+)
 from mendel.runtime.demo.campaign import Campaign
 from mendel.runtime.demo.chronicle import Chronicle
 from mendel.runtime.demo.faults import Fault, FaultKind, InjectionFailed
@@ -19,6 +27,7 @@ class Healers:
         self.chronicle = chronicle
         self.heals_after_s = heals_after_s
         self.lifted: list[tuple[str, float]] = []
+        self.published: list[Message] = []
         for name in chronicle.statuses:
             self._health(name, Status.HEALTHY)
 
@@ -71,7 +80,7 @@ async def run(
 ) -> tuple[Campaign, Healers, list[str]]:
     chronicle, told = Chronicle(["db", "cart"]), list[str]()
     hands = Healers(chronicle, heals_after_s)
-    campaign = Campaign(plan, hands, chronicle, told.append)
+    campaign = Campaign(plan, hands, chronicle, told.append, hands.published.append)
     await campaign.run(duration_s)
     return campaign, hands, told
 
@@ -100,6 +109,10 @@ async def test_a_fault_that_nobody_heals_is_lifted_when_its_window_ends() -> Non
         Injection(kind="crash", target="db", injected_s=1.0, lifted_s=9.0)
     ]
     assert hands.lifted == [("db", 9.0)]
+    assert hands.published == [
+        FaultInjected(target="db", kind="crash", who="mendel demo", injected_s=1.0),
+        FaultLifted(target="db", kind="crash", who="mendel demo", injected_s=1.0, lifted_s=9.0),
+    ]
     assert told[-1] == "db was not healed"
 
 
