@@ -17,9 +17,11 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import fmean
@@ -91,7 +93,7 @@ def find_verdicts(tasks: Sequence[Task], kept: Cache, jobs: int) -> list[Verdict
     """What came of each task, in their order; played where it is not known."""
     verdicts = {number: kept.get(task) for number, task in enumerate(tasks)}
     missing = [number for number, verdict in verdicts.items() if verdict is None]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with _pool(jobs) as pool:
         running = {pool.submit(judge, tasks[number]): number for number in missing}
         for future in _shown(as_completed(running), len(running), "runs"):
             number = running[future]
@@ -149,6 +151,17 @@ def _mean(scores: Iterable[float]) -> float | None:
 
 
 # --- work and progress ----------------------------------------------------------------------------
+
+
+@contextmanager
+def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that end with this one, however it ends."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _shown(futures: Iterable[T], total: int, what: str) -> Iterable[T]:
