@@ -137,11 +137,15 @@ class Outcomes:
 
 def _fact(incident: PastIncident, action: str, attempt: int) -> ExperienceRecord | None:
     """What is on record of this very try; a cure that did not last was none."""
-    records = [each for each in incident.tried if each.action == action]
-    tries = [each for each in records if each.verdict != "relapsed"]
-    fact = tries[attempt] if attempt < len(tries) else None
-    lasted = len(tries) == len(records) or fact is None or fact.verdict != "helped"
-    return fact if lasted else structs.replace(fact, verdict="no_effect")
+    tries: list[ExperienceRecord] = []
+    for each in incident.tried:
+        if each.action != action:
+            continue
+        if each.verdict != "relapsed":
+            tries.append(each)
+        elif tries:
+            tries[-1] = structs.replace(tries[-1], verdict="no_effect")
+    return tries[attempt] if attempt < len(tries) else None
 
 
 def _worse_shares(records: Sequence[ExperienceRecord]) -> Mapping[str, float]:

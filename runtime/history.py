@@ -1,12 +1,19 @@
-"""What the store tells of the past, as evolution learns from it."""
+"""What the store tells of the past, as evolution learns from it.
+
+A relapse is not a new story: incidents of one target that follow each other closely are read as
+one, in which what seemed to cure and did not last was tried in vain.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
+from msgspec import structs
+
+from ..core.playbook import PlaybookConfig
 from ..core.policy import ActionFacts
 from ..core.records import Ailment, ExperienceRecord, WindowRecord
 from ..core.topology import Kind
@@ -14,12 +21,13 @@ from ..core.treatment import ASIDE
 from ..genome.history import History, Means, PastIncident
 from .store.archive import ActionRun, Archive, IncidentHistory
 
-# Readings of a run before this one have loop times of their own, so an incident is read by itself.
+# The newest ones; more would say little about the present.
 INCIDENTS_MAX = 10_000
+_RELAPSE_S = PlaybookConfig().relapse_s
 
 
 async def read_history(path: Path) -> History:
-    """Incidents that have ended and were no mere symptoms, with all that is known of them.
+    """Troubles that are over and were no mere symptoms, with all that is known of them.
 
     Args:
         path: of a store; mendel may be running with it.
@@ -38,20 +46,51 @@ async def read_history(path: Path) -> History:
         ]
         told = [found for name in ended if (found := await archive.incident(name)) is not None]
     kinds = {each.target: each.ailment.kind for found in tried.values() for each in found}
+    stories = [_one_story([_past(each, tried, kinds) for each in all_]) for all_ in _stories(told)]
     return History(
-        incidents=tuple(_past(each, tried, kinds) for each in told),
+        incidents=tuple(stories),
         means=_means((run for each in told for run in each.actions), kinds),
+    )
+
+
+def _stories(told: Iterable[IncidentHistory]) -> list[list[IncidentHistory]]:
+    """Incidents with their relapses, in the order of their beginnings."""
+    stories: list[list[IncidentHistory]] = []
+    newest: dict[tuple[str, str], list[IncidentHistory]] = {}
+    for each in told:
+        record = each.summary.record
+        # The first part of its name is the run that it was in: only there do loop times compare.
+        key = record.incident.partition("-")[0], record.target
+        story = newest.get(key)
+        opened_s = each.transitions[0].record.at_s
+        if story is not None and opened_s - story[-1].summary.record.at_s <= _RELAPSE_S:
+            story.append(each)
+        else:
+            newest[key] = [each]
+            stories.append(newest[key])
+    return stories
+
+
+def _one_story(incidents: Sequence[PastIncident]) -> PastIncident:
+    first = incidents[0]
+    known = next((each.ailment for each in incidents if each.tried), first.ailment)
+    return structs.replace(
+        first,
+        ailment=known,
+        acted_s=min(each.acted_s for each in incidents),
+        tried=tuple(record for each in incidents for record in each.tried),
+        is_real=any(each.is_real for each in incidents),
     )
 
 
 def _past(
     told: IncidentHistory,
-    tried: dict[str, list[ExperienceRecord]],
-    kinds: dict[str, Kind],
+    tried: Mapping[str, Sequence[ExperienceRecord]],
+    kinds: Mapping[str, Kind],
 ) -> PastIncident:
     record = told.summary.record
     acts = [each.intent for each in told.actions if each.intent.action not in ASIDE]
-    experiences = tried.get(record.incident, [])
+    experiences = tried.get(record.incident, ())
     unknown = Ailment(kind=kinds.get(record.target, "service"))
     times_s, metrics = _readings(told.windows, record.target)
     return PastIncident(
@@ -85,7 +124,7 @@ def _readings(
     return times_s, {name: tuple(rows[at_s].get(name) for at_s in times_s) for name in names}
 
 
-def _means(runs: Iterable[ActionRun], kinds: dict[str, Kind]) -> dict[str, dict[str, Means]]:
+def _means(runs: Iterable[ActionRun], kinds: Mapping[str, Kind]) -> dict[str, dict[str, Means]]:
     """Actions of each kind of component as they were met with last, and how long they ran."""
     found: dict[tuple[str, str], list[ActionRun]] = {}
     for run in runs:
