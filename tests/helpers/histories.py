@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 from mendel.core.records import (
     Ailment,
@@ -54,7 +55,7 @@ def incident(number: int, rng: random.Random) -> list[Record]:
     values = tuple(
         0.6 if second >= _BEFORE_S else 0.3 if rng.random() < 0.04 else 0.02 for second in seconds
     )
-    about = {"incident": name, "target": target}
+    about: dict[str, Any] = {"incident": name, "target": target}
     told = IncidentRecord(
         **about, stage="triage", reason="error_rate is 0.6", at_s=opened_s, onset_s=onset_s
     )
