@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ...core.units import format_duration
 from ...errors import ConfigError, MendelError
@@ -22,7 +22,8 @@ from .place import SOCKET_NAME, Place, state_folder
 if TYPE_CHECKING:
     from ...core.adoption import Standing
     from ...core.records import GenomeRecord
-    from ...genome.task import Advanced, Bred
+    from ...genome.service import EvolveConfig
+    from ...genome.task import Advanced, Bred, Job
     from ..store.archive import Archive, KeptGenome
 
 _STEERED_S = 10.0
@@ -230,6 +231,8 @@ def evolve(
     /,
     *,
     history: Path | None = None,
+    scenario: tuple[str, ...] = (),
+    runs: int = 2,
     generations: int = 25,
     population: int = 40,
     seed: int = 1,
@@ -240,30 +243,34 @@ def evolve(
 ) -> int:
     """Breed a better configuration.
 
-    Without --history a running system is asked to begin a search. With it, the search is done here
-    and now on the incidents of that store, and nothing is put in force. Returns 1 when nothing
+    Without --history and --scenario a running system is asked to begin a search. With one of them,
+    the search is done here and now, and nothing is put in force: on the incidents of that store, or
+    on simulated scenarios, which is slower and judges plug-ins as well. Returns 1 when nothing
     better was found.
 
     Args:
         config: the configuration to improve; by default the one that the store was written under.
         history: a store with incidents, such as .mendel/store.db; only read.
+        scenario: a scenario that ships, or a file; repeatable.
+        runs: courses of each scenario to train on, to validate by, and to hold out.
         generations: how many.
         population: candidates of each.
         seed: of all chance.
         cpu_share: of one core, from 0 to 1.
         export: write what was found to this file, for `mendel genome import`.
     """
-    if history is None:
+    if history is None and not scenario:
         _steer(state, out, wish="evolve")
         return 0
     import asyncio
 
     from ...genome.service import EvolveConfig
-    from ..breeding import order
 
-    if not history.is_file():
-        raise ConfigError(f"{history}: there is no such file; a store is called store.db")
-    for name, value, least in (("generations", generations, 1), ("population", population, 4)):
+    for name, value, least in (
+        ("generations", generations, 1),
+        ("population", population, 4),
+        ("runs", runs, 1),
+    ):
         if value < least:
             raise ConfigError(f"--{name} {value} is too few; at least {least}")
     if not 0 < cpu_share <= 1:
@@ -271,10 +278,11 @@ def evolve(
     if export is not None and export.exists():
         raise ConfigError(f"{export} exists; give another name, or move it away")
     began_s = time.monotonic()
-    evolve_config = EvolveConfig(
-        population=population, generations=generations, cpu_share=cpu_share
-    )
-    job = order(history, _config(config, history), evolve=evolve_config, seed=seed)
+    how = EvolveConfig(population=population, generations=generations, cpu_share=cpu_share)
+    if history is None:
+        job = _rehearsed(config, scenario, runs, how, seed)
+    else:
+        job = _recorded(config, history, how, seed)
     bred = asyncio.run(_bred(job, generations, out))
     view = _evolved(bred, time.monotonic() - began_s, seed)
     if export is not None:
@@ -286,7 +294,27 @@ def evolve(
     return 0 if view.changes else 1
 
 
-async def _bred(job: Any, generations: int, out: Out) -> Bred:
+def _recorded(config: Path | None, history: Path, how: EvolveConfig, seed: int) -> Job:
+    from ..breeding import order
+
+    if not history.is_file():
+        raise ConfigError(f"{history}: there is no such file; a store is called store.db")
+    return order(history, _config(config, history), evolve=how, seed=seed)
+
+
+def _rehearsed(
+    config: Path | None, scenarios: tuple[str, ...], runs: int, how: EvolveConfig, seed: int
+) -> Job:
+    from ..config import Config, load
+    from ..rehearsed import order
+
+    improved = load(config).config if config is not None else Config()
+    # As many evaluations for the polish as for two generations: each of them takes its time.
+    how = structs.replace(how, polish=2 * how.population)
+    return order(improved, scenarios, runs=runs, evolve=how, seed=seed)
+
+
+async def _bred(job: Job, generations: int, out: Out) -> Bred:
     from ...genome.breeder import Worker
     from ...genome.task import Advanced, Failed
 
