@@ -164,10 +164,12 @@ class Changing(DirectSystem):
 def healed(course: Course, level: Level, rng: random.Random | None) -> tuple[float, Counter[str]]:
     """Harm of one run, and what was found; with a generator its components change levels."""
     names = [each.name for each in course.estate.components]
-    changes = [
-        (rng.uniform(0.0, course.until_s), rng.choice(names), rng.choice(LEVELS))
-        for _ in range(_CHANGES if rng else 0)
-    ]
+    changes: list[tuple[float, str, Level]] = []
+    if rng is not None:
+        changes = [
+            (rng.uniform(0.0, course.until_s), rng.choice(names), rng.choice(LEVELS))
+            for _ in range(_CHANGES)
+        ]
     systems: list[Changing] = []
 
     def build(world: World) -> Changing:
@@ -181,7 +183,7 @@ def healed(course: Course, level: Level, rng: random.Random | None) -> tuple[flo
 
 def changes(incidents: int) -> dict[str, Any]:
     """All runs until there were so many incidents under changing levels."""
-    harm: Counter[str] = Counter()
+    harm: dict[str, float] = dict.fromkeys(("nobody", "changing", *LEVELS), 0.0)
     found: Counter[str] = Counter()
     runs = 0
     while found["incidents"] < incidents and runs < _RUNS_MAX:

@@ -16,12 +16,19 @@ a process that is merely back, but does not serve yet, is not called healed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 from msgspec import Meta, Struct, structs
 
-from ..bus.messages import AnomalyCleared, AnomalyDetected, HealthChanged, Message, Status
+from ..bus.messages import (
+    AnomalyCleared,
+    AnomalyDetected,
+    HealthChanged,
+    LoadChanged,
+    Message,
+    Status,
+)
 from .detect import DEFAULT_THRESHOLDS, Threshold, ThresholdDetector, Verdict
 from .detect_adaptive import AdaptiveDetection, AdaptiveDetector
 from .levels import Abilities
@@ -84,6 +91,7 @@ class TargetWatch:
         "_excused_until_s",
         "_load",
         "_probe_of",
+        "_rested",
         "_unheard",
         "config",
         "silent_after_s",
@@ -109,6 +117,7 @@ class TargetWatch:
         self._excused_until_s = -math.inf
         self._acted_on = False
         self._load = _load_watch(target, config)
+        self._rested: dict[str, dict[Detection, Detector]] = {}
 
     def on_sample(
         self, probe: str, metrics: Mapping[str, float], detail: str, now_s: float
@@ -125,7 +134,7 @@ class TargetWatch:
         self._unheard.pop(probe, None)
         self._detail = detail
         # First, so that whoever decides knows that it is busy before it learns that it is late.
-        change = self._load.take(metrics, now_s) if self._load is not None else None
+        change = self._load_change(metrics, now_s)
         events = self._take(probe, metrics, now_s)
         return self._with_status([change, *events] if change is not None else events, now_s)
 
@@ -217,7 +226,8 @@ class TargetWatch:
         """Watch with other thresholds; what is known stays where the threshold stays.
 
         An alarm of a line that was moved is over, but the target is not well for that: what is
-        measured by a new line has to be proven good by it.
+        measured by a new line has to be proven good by it. A detector that learns and is wanted no
+        more rests with what it has learned, so that a level left for a while is not learned anew.
 
         Args:
             config: how it is watched from now on.
@@ -232,9 +242,7 @@ class TargetWatch:
             configs = _configs_of(config, metric)
             if [each.config for each in detectors] == configs:
                 continue
-            kept = {each.config: each for each in detectors}
-            renewed = [kept.get(each) or _proving(each) for each in configs]
-            self._detectors[metric] = tuple(renewed)
+            self._detectors[metric] = self._exchanged(metric, detectors, configs)
             if any(each.alarmed for each in detectors):
                 events += self._cleared(metric, now_s)
         return events  # The status follows with the next sample.
@@ -254,12 +262,36 @@ class TargetWatch:
         self.silent_after_s = dict(silent_after_s)
         return events
 
+    def _exchanged(
+        self, metric: str, detectors: Sequence[Detector], configs: Sequence[Detection]
+    ) -> tuple[Detector, ...]:
+        """Detectors for other configs: those of now, those that rest, and fresh ones."""
+        live: dict[Detection, Detector] = {each.config: each for each in detectors}
+        rested = self._rested.pop(metric, {})
+        found = [live.pop(each) if each in live else _back(each, rested) for each in configs]
+        learned: dict[Detection, Detector] = {
+            name: each for name, each in live.items() if not isinstance(name, Threshold)
+        }
+        if learned:  # The last ones only: who tries many configs in turn keeps no more than that.
+            self._rested[metric] = learned
+        return tuple(found)
+
     def _reload(self, signs: LoadSigns | None) -> None:
         """Look for overload by other signs; what is usual stays known."""
-        if self._load is None or signs is None:
+        if self._load is None:
             self._load = _load_watch(self.target, self.config)
-        else:
+        elif signs is not None:
             self._load.signs = signs
+
+    def _load_change(self, metrics: Mapping[str, float], now_s: float) -> LoadChanged | None:
+        """What the sample changes of the load; nobody looks at levels that do not control it.
+
+        But load that is held back when its component comes to such a level has to be let in again.
+        """
+        load = self._load
+        if load is None or (self.config.load is None and load.state == "calm"):
+            return None
+        return load.take(metrics, now_s)
 
     def _excuse(self, until_s: float, now_s: float, *, acted_on: bool) -> list[Message]:
         self._excused_until_s, self._acted_on = until_s, acted_on
@@ -386,8 +418,10 @@ def _detector(config: Detection) -> Detector:
             return AdaptiveDetector(config)
 
 
-def _proving(config: Detection) -> Detector:
-    detector = _detector(config)
+def _back(config: Detection, rested: Mapping[Detection, Detector]) -> Detector:
+    """A detector that has to see good samples first; one that rested goes on with what it knows."""
+    known = rested.get(config)
+    detector = _detector(config) if known is None else known.renewed()
     detector.ask_for_proof()
     return detector
 

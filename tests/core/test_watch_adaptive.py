@@ -3,7 +3,14 @@
 import random
 from typing import Any
 
-from mendel.bus.messages import AnomalyCleared, AnomalyDetected, HealthChanged, Message, Status
+from mendel.bus.messages import (
+    AnomalyCleared,
+    AnomalyDetected,
+    HealthChanged,
+    LoadChanged,
+    Message,
+    Status,
+)
 from mendel.core.detect import Threshold
 from mendel.core.detect_adaptive import AdaptiveDetection
 from mendel.core.watch import TargetWatch, WatchConfig
@@ -113,3 +120,51 @@ def test_when_nobody_calls_an_alarm_ends_but_what_was_learned_stays() -> None:
 
     assert anomalies(events) == [AnomalyCleared(target="cart", metric="latency_s", cleared_s=602.0)]
     assert watch.worst_score({"latency_s": 0.5}) > 5.0
+
+
+def test_what_was_learned_rests_while_nobody_wants_it_and_then_goes_on() -> None:
+    watch = a_watch()
+    look(watch, 0.5, 5, from_s=1800.0)
+
+    told = watch.reconfigure(WatchConfig(), 1805.0)
+    meanwhile = look(watch, 0.5, 10, from_s=1805.0)
+    again = watch.reconfigure(WatchConfig(adaptive=LATENCY), 1815.0)
+
+    assert told == [AnomalyCleared(target="cart", metric="latency_s", cleared_s=1805.0)]
+    assert anomalies([*meanwhile, *again]) == []
+    assert watch.worst_score({"latency_s": 0.5}) > 5.0
+    assert len(anomalies(look(watch, 0.5, 5, from_s=1815.0))) == 1
+
+
+def test_only_what_was_in_use_last_rests() -> None:
+    watch = a_watch()
+    other = WatchConfig(adaptive={"latency_s": AdaptiveDetection(alarms_per_month=3.0)})
+
+    watch.reconfigure(other, 1800.0)
+    watch.reconfigure(WatchConfig(), 1801.0)
+    watch.reconfigure(WatchConfig(adaptive=LATENCY), 1802.0)
+
+    assert watch.worst_score({"latency_s": 0.5}) == 0.0
+
+
+def test_a_level_that_does_not_control_load_still_sees_the_end_of_what_another_one_began() -> None:
+    watch = TargetWatch("cart", WatchConfig(), {"http": 10.0})
+    calm = {"answered": 1.0, "queue_items": 0.0, "request_rate": 100.0, "cpu_share": 0.4}
+    busy = {"answered": 0.0, "queue_items": 900.0, "request_rate": 300.0, "cpu_share": 1.0}
+
+    def states(metrics: dict[str, float], from_s: float, count: int) -> list[str]:
+        told = [
+            each
+            for number in range(count)
+            for each in watch.on_sample("http", metrics, "", from_s + number)
+        ]
+        return [each.state for each in told if isinstance(each, LoadChanged)]
+
+    states(calm, 0.0, 60)
+    assert states(busy, 60.0, 30) == ["overloaded"]
+    watch.reconfigure(WatchConfig(load=None), 90.0)
+
+    assert states(calm, 90.0, 600) == ["eased", "calm"]
+    assert states(busy, 690.0, 30) == []
+    watch.reconfigure(WatchConfig(), 720.0)
+    assert states(busy, 720.0, 30) == ["overloaded"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ def a_clock() -> tuple[Clockwork, list[str]]:
 def test_calls_are_made_in_the_order_of_their_times() -> None:
     clock, made = a_clock()
     for due_s in (3.0, 1.0, 2.0):
-        clock.call_at(due_s, lambda due_s=due_s: made.append(f"{due_s:g}"))
+        clock.call_at(due_s, partial(made.append, f"{due_s:g}"))
 
     clock.tell(2.5)
     clock.run()
