@@ -14,7 +14,7 @@ from .render import shown
 
 # What is bound to things that outlive a configuration: a folder that is locked, a file that is
 # open, a supervisor that counts. Everything else is a matter of the next decision.
-_FIXED: Mapping[Path, str] = {
+FIXED: Mapping[Path, str] = {
     ("runtime", "state"): "the store, the socket and the processes are in the folder",
     ("runtime", "keep_circuits"): "it is decided when mendel starts",
     ("runtime", "seed"): "what was drawn with the old one is drawn",
@@ -54,7 +54,7 @@ def differences(old: Config, new: Config) -> list[Change]:
 def fixed(old: Config, new: Config) -> list[tuple[Path, str]]:
     """What cannot change while mendel runs but is different: where, and why not."""
     found = []
-    for path, reason in _FIXED.items():
+    for path, reason in FIXED.items():
         before, after = (_at(config, path) for config in (old, new))
         if before != after:
             found.append((path, reason))
