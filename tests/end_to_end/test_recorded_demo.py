@@ -61,6 +61,15 @@ def test_the_same_is_decided_at_the_same_times(demo: Recorded) -> None:
     assert again.drift_s < DISK_S
 
 
+def test_what_was_broken_is_known_so_that_times_count_from_there(demo: Recorded) -> None:
+    measures = replayed(demo, Setup(load(demo.config))).outcome.measures
+
+    assert measures.broken is not None
+    assert measures.broken >= 2
+    assert (measures.detected, measures.healed) == (measures.broken, measures.broken)
+    assert measures.unneeded == 0
+
+
 def test_twice_it_is_the_same_to_the_last_byte(demo: Recorded) -> None:
     setup = Setup(load(demo.config))
 
