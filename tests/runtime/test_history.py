@@ -145,3 +145,16 @@ async def test_symptoms_and_what_is_not_over_are_left_out(tmp_path: Path) -> Non
 async def test_without_a_store_there_is_no_history(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="there is no store here"):
         await read_history(tmp_path / "store.db")
+
+
+async def test_the_history_that_ships_can_be_read_and_is_rich_enough_to_learn_from() -> None:
+    shipped = Path(__file__).parents[2] / "examples" / "history.sqlite"
+
+    history = await read_history(shipped)
+
+    assert shipped.stat().st_size <= 5_000_000
+    assert len(history.incidents) >= 100
+    assert len(history.experiences) >= 400
+    verdicts = {each.verdict for each in history.experiences}
+    assert verdicts == {"helped", "no_effect", "failed", "worse", "relapsed"}
+    assert {"service", "ui", "cache", "database"} <= set(history.means)
