@@ -15,7 +15,9 @@ from pathlib import Path
 
 import mendel
 import msgspec
+from mendel.agents.journal import MemoryJournal
 from mendel.core.levels import LEVELS
+from mendel.core.records import ExperienceRecord
 from mendel.core.treatment import ASIDE
 from mendel.runtime.config import Config, DefaultsConfig, Loaded, load
 from mendel.runtime.replay import builder
@@ -34,7 +36,7 @@ from mendel.scenarios.simulator import (
     score,
 )
 from mendel.scenarios.staging import announced_in, broken_in
-from msgspec import Struct
+from msgspec import Struct, structs
 
 NOBODY, ORACLE = "nobody", "oracle"
 POLICIES = (NOBODY, *BASELINES, *LEVELS, ORACLE)
@@ -48,6 +50,7 @@ ROUTINE = (*ASIDE, "drain", "undrain")
 WORSE = 0.05
 
 
+DAY_S = 86_400.0
 WATCH = ("components", "replicas", "edges")
 
 
@@ -124,11 +127,32 @@ def judge(task: Task) -> Verdict:
     return _verdict(task, outcome.harm, outcome.measures)
 
 
-def heal(course: Course, policy: str, watch: Sequence[str]) -> Outcome:
+def heal(
+    course: Course, policy: str, watch: Sequence[str], journal: MemoryJournal | None = None
+) -> Outcome:
     """A course that mendel heals, at a level or by a configuration."""
     world = SimulatedWorld(course, watch=watch)  # type: ignore[arg-type]
-    build = builder(config_of(policy), course.seed, pauses=announced_in(course))
+    pauses = announced_in(course)
+    build = builder(config_of(policy), course.seed, pauses=pauses, journal=journal)
     return replay(world, build, course.until_s, course.seed, broken=broken_in(course))
+
+
+def judge_campaign(tasks: Sequence[Task]) -> list[Verdict]:
+    """Courses one after the other, with what was learned kept from each to the next."""
+    learned: list[ExperienceRecord] = []
+    verdicts = []
+    for task in tasks:
+        journal = MemoryJournal()
+        journal.restore((), experiences=learned)
+        outcome = heal(task.course, task.policy, task.watch, journal)
+        assert outcome.harm is not None
+        verdicts.append(_verdict(task, outcome.harm, outcome.measures))
+        # A day lies between two of them.
+        learned = [
+            structs.replace(each, at_s=each.at_s - task.until_s - DAY_S)
+            for each in journal.experiences()
+        ]
+    return verdicts
 
 
 def config_of(policy: str) -> Config | Loaded:

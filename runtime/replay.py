@@ -81,6 +81,7 @@ def builder(
     level: Level | None = None,
     run: int = 1,
     direct: bool = False,
+    journal: MemoryJournal | None = None,
 ) -> Callable[[World], System | DirectSystem]:
     """What makes a system for a world, as `mendel.scenarios.replay` wants it.
 
@@ -91,6 +92,8 @@ def builder(
         level: of every component, whatever the configuration says; ``None`` leaves that to it.
         run: number of the run, first part of the names of incidents.
         direct: by calling the cores, without bus and agents: the same decisions for less.
+        journal: what an earlier run left behind, and where this one writes; a fresh one each time
+            when it is left out.
 
     Raises:
         ConfigError: the configuration is invalid, or has plug-ins, which need a bus.
@@ -116,9 +119,10 @@ def builder(
 
     def build(world: World) -> System | DirectSystem:
         fitting = _row_by_row(seeded) if isinstance(world, RecordedWorld) else seeded
+        memory = MemoryJournal() if journal is None else journal
         if direct:
-            return DirectSystem(fitting, world, MemoryJournal(), run=run, pauses=pauses)
-        return System(fitting, world, MemoryJournal(), run=run, plugins=plugins, pauses=pauses)
+            return DirectSystem(fitting, world, memory, run=run, pauses=pauses)
+        return System(fitting, world, memory, run=run, plugins=plugins, pauses=pauses)
 
     return build
 
