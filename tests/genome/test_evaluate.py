@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import numpy as np
 import pytest
 from mendel.core.detect import Threshold
+from mendel.core.gene import Gene
 from mendel.core.levels import Level
 from mendel.core.playbook import PlaybookConfig
 from mendel.core.policy import PolicyConfig
@@ -16,7 +19,7 @@ from mendel.genome.history import History
 from mendel.genome.scores import OBJECTIVES
 from mendel.genome.space import Genome, Space
 from mendel.genome.walk import TrialConfig
-from msgspec import structs
+from msgspec import Struct, structs
 from pasts import ONSET_S, a_history, a_past, a_verdict, means
 
 PLAN = ("restart", "replace")
@@ -197,6 +200,37 @@ class TestTrial:
         by_plan, by_rank = (judged(a_genome(), level=level)[0] for level in ("basic", "full"))
 
         assert by_rank["recovery_s"] < 0.5 * by_plan["recovery_s"]
+
+    def test_what_its_configs_refuse_breaks_a_constraint_and_harms_nobody_else(self) -> None:
+        class Even(Struct, frozen=True):
+            """Refuses what no gene can know to be wrong."""
+
+            count: Annotated[int, Gene(low=1, high=2)] = 2
+
+            def __post_init__(self) -> None:
+                if self.count % 2:
+                    raise ConfigError(f"count={self.count} is odd")
+
+        history = a_history()
+        space = Space({**a_genome(), "agent.even": Even()})
+        good = space.encode(space.base)
+        bad = good.copy()
+        bad[-1] = 0.0
+
+        scores = HealingTrial(space, history.incidents, history)(np.array([bad, good]))
+
+        assert scores.is_feasible.tolist() == [False, True]
+
+    def test_no_more_candidates_are_remembered_than_it_may(self) -> None:
+        history, genome = a_history(), a_genome()
+        space = Space(genome)
+        trial = HealingTrial(space, history.incidents, history, TrialConfig(memory=2))
+        points = space.canonical(np.random.default_rng(1).random((3, space.dimensions)))
+
+        for point in (*points, points[0]):
+            trial(point[np.newaxis])
+
+        assert trial.judged == 4
 
     def test_without_incidents_there_is_nothing_to_judge_by(self) -> None:
         with pytest.raises(ConfigError, match="there is no incident to judge by"):
