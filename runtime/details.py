@@ -43,7 +43,7 @@ def incident_detail(history: IncidentHistory, chart: Chart | None, utc_s: float)
         incident=incident_view(history.summary),
         headline=told.headline,
         seen=told.seen,
-        blamed=told.blamed,
+        blamed=(*told.blamed, *told.diagnosed),
         done=told.done,
         verified=told.verified,
         stages=tuple(

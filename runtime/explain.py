@@ -40,6 +40,10 @@ class Explanation(Struct, frozen=True, kw_only=True):
         headline: all of it in one sentence.
         seen: the evidence.
         blamed: what was held to be the cause, and why.
+        diagnosed: what was held to be wrong with it, how surely, and what was turned down; empty
+            where nobody asked for that.
+        cause: the class of fault that was named last; empty when none was.
+        confidence: how surely, from 0 to 1.
         done: what was run, or why nothing was.
         verified: what showed whether it helped.
     """
@@ -49,6 +53,9 @@ class Explanation(Struct, frozen=True, kw_only=True):
     headline: str
     seen: tuple[str, ...]
     blamed: tuple[str, ...]
+    diagnosed: tuple[str, ...] = ()
+    cause: str = ""
+    confidence: float = 0.0
     done: tuple[str, ...]
     verified: tuple[str, ...]
 
@@ -63,6 +70,9 @@ def explain(history: IncidentHistory) -> Explanation:
         headline=_headline(history),
         seen=tuple(_seen(history, clock)),
         blamed=tuple(_blamed(history.transitions, clock)),
+        diagnosed=tuple(_diagnosed(history.transitions, clock)),
+        cause=record.cause,
+        confidence=record.confidence,
         done=tuple(_done(history, clock)),
         verified=tuple(_verified(history, clock)),
     )
@@ -147,6 +157,18 @@ def _blamed(transitions: Sequence[Transition], clock: _Clock) -> list[str]:
         elif record.stage not in _SEEKING:
             break
     return lines or ["nothing yet: the cause is still being sought"]
+
+
+def _diagnosed(transitions: Sequence[Transition], clock: _Clock) -> list[str]:
+    """Each diagnosis that differs from the one before it; that nobody knows is one as well."""
+    lines: list[str] = []
+    last: str | None = None
+    for transition in transitions:
+        record = transition.record
+        if record.diagnosis and record.cause != last:
+            lines.append(f"{clock(transition.utc)} {record.diagnosis}")
+            last = record.cause
+    return lines
 
 
 def _done(history: IncidentHistory, clock: _Clock) -> list[str]:

@@ -164,9 +164,12 @@ def _tell_explanation(explanation: Explanation, out: Out) -> None:
     for part, lines in (
         ("Seen", explanation.seen),
         ("Blamed", explanation.blamed),
+        ("Diagnosed", explanation.diagnosed),
         ("Done", explanation.done),
         ("Verified", explanation.verified),
     ):
+        if not lines:
+            continue
         out.line()
         out.line(out.paint(part, "bold"))
         for line in lines:

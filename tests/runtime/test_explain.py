@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 from mendel.core.records import IncidentRecord, IntentRecord, OutcomeRecord, WindowRecord
 from mendel.runtime.explain import Explanation, explain
 from mendel.runtime.store.archive import (
@@ -11,7 +13,14 @@ from mendel.runtime.store.archive import (
 
 
 def a_record(
-    stage: str, reason: str, at_s: float, *, outcome: str = "", blamed: str = "", choice: str = ""
+    stage: str,
+    reason: str,
+    at_s: float,
+    *,
+    outcome: str = "",
+    blamed: str = "",
+    choice: str = "",
+    **more: Any,
 ) -> IncidentRecord:
     return IncidentRecord(
         incident="3-17",
@@ -24,6 +33,7 @@ def a_record(
         blamed=blamed,
         actions=("restart",) if outcome == "healed" else (),
         choice=choice,
+        **more,
     )
 
 
@@ -211,3 +221,20 @@ def test_one_that_went_away_needed_nothing() -> None:
     assert explanation.headline == (
         "Incident 3-17 of db went away by itself, 500ms after it was opened."
     )
+
+
+def test_the_diagnosis_is_told_with_its_doubts_and_that_nobody_knew_at_first() -> None:
+    gray = "gray failure (80% sure): db/2 fails requests that its peers answer"
+    told = explain(
+        a_history(
+            a_record("triage", "ok is 0", 100.0),
+            a_record("waiting", "x", 101.0, diagnosis="its cause is not known"),
+            a_record("waiting", "x", 104.0, diagnosis="its cause is not known"),
+            a_record(
+                "recovering", "y", 106.0, diagnosis=gray, cause="gray_failure", confidence=0.8
+            ),
+        )
+    )
+
+    assert told.diagnosed == ("+1s its cause is not known", f"+6s {gray}")
+    assert (told.cause, told.confidence) == ("gray_failure", 0.8)
