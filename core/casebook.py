@@ -9,9 +9,9 @@ outlives its agent.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from ..bus.messages import (
     ActionFinished,
@@ -29,51 +29,29 @@ from ..bus.messages import (
     TargetAnnotated,
     TargetProbed,
 )
-from .casefile import CaseFile, Stage
-from .diagnosis import LADDER, Diagnosis, Scene, Signs, diagnose, signs_of
+from .casefile import Stage
+from .diagnosis import signs_of
 from .effects import Effect, Publish, Record
-from .health import of_component
+from .estate import Estate, Past
 from .incident import Incident
-from .load_control import LoadControl, is_relief
+from .load_control import is_relief
 from .notes import annotation_of
-from .playbook import Attempt
-from .policy import ActionFacts, EstateView, Pause, Policy, Ruling
-from .ranking import INSISTENCE, Estimate, Experience
-from .records import Ailment, ExperienceRecord, IncidentRecord, IntentRecord
+from .policy import Pause, Policy
+from .ranking import Experience
+from .records import ExperienceRecord, IncidentRecord, IntentRecord
 from .relief import TIMERS as LOAD_TIMERS
-from .shapes import signature_of
-from .topology import Annotation, Topology, home_of
+from .topology import Topology, home_of
 from .treatment import ASIDE, Care
-from .triage import Blame, Standing, blame
-from .verify import condition_of
 
 _GONE = "{} is not in the configuration"
 
 
-# What load control would object to while it is at work.
-_DISRUPTION = ActionFacts(name="restart")
 # Metrics that tell that a process is not there, and how many of its falls are remembered.
 _FALLS = ("alive", "reachable")
 _FALLS_KEPT = 9
 
 
-class Past(Struct, frozen=True):
-    """What is kept of the last incident of a target.
-
-    Attributes:
-        closed_s: when it was closed.
-        attempts: what was tried.
-        told_s: when a person was told of it; minus infinity for never.
-        lesson: what its last action taught, if anything.
-    """
-
-    closed_s: float
-    attempts: tuple[Attempt, ...]
-    told_s: float
-    lesson: ExperienceRecord | None = None
-
-
-class Casebook:
+class Casebook(Estate):
     """Decide for the whole estate.
 
     Args:
@@ -86,13 +64,6 @@ class Casebook:
         isolations: intents of an earlier run that keep calls away from targets.
         experience: what was learned of which action cures what; nothing yet without.
         stranger: care for targets that are in no configuration.
-
-    Attributes:
-        incidents: the open ones, by component; at most one each.
-        health: status of each target that has been heard of.
-        experience: what was learned of which action cures what.
-        annotations: what was told of components beside what is measured.
-        load: holds load back from components that are overloaded, whatever the cause.
     """
 
     def __init__(
@@ -108,25 +79,13 @@ class Casebook:
         experience: Experience | None = None,
         stranger: Care | None = None,
     ) -> None:
-        self.topology = topology
-        self.cares = dict(cares)
-        self.policy = policy
-        self.incidents: dict[str, Incident] = {}
-        self.health: dict[str, Status] = dict.fromkeys(topology.components, Status.UNKNOWN)
-        self.experience = experience or Experience()
-        self.annotations: dict[str, Annotation] = {}
-        self._stranger = stranger or Care(plan=(), actions={})
-        self._signs: dict[str, Signs] = {}
-        self._falls: dict[str, tuple[float, ...]] = {}
-        self._looked_s: dict[str, float] = {}
-        self._past: dict[str, Past] = {}
+        super().__init__(topology, cares, policy, run=run, experience=experience, stranger=stranger)
         self._left_open = tuple(left_open)
         self._unsettled = tuple(unsettled)
         self._isolations = tuple(isolations)
         self._run = run
         self._count = 0
         self._gone: set[str] = set()  # Components once; what is still said of them is old news.
-        self.load = LoadControl(topology, self._care_of, self, run=run)
 
     def on_message(self, message: Message, now_s: float) -> list[Effect]:
         """Take a message, and wish for what follows from it."""
@@ -192,19 +151,6 @@ class Casebook:
                 effects += incident.dismiss(_GONE.format(target), now_s)
         return load + effects + self._let_go() + self._tidy(now_s)
 
-    def status_of(self, component: str, concerned: Collection[str] = ()) -> Status:
-        """Health of a component with all that is looked at of it.
-
-        Args:
-            component: which.
-            concerned: parts of it that have to be proven good, not only not sick.
-        """
-        incident = self.incidents.get(component)
-        cut_off = incident is not None and incident.is_isolated  # So calls to it fail.
-        names = self.topology.replicas(component) if cut_off else self.topology.parts(component)
-        parts = {name: self._known(name) for name in names}
-        return of_component(self._known(component), parts, concerned)
-
     def reconfigure(self, cares: Mapping[str, Care], topology: Topology | None = None) -> None:
         """Heal by another configuration from here on, open incidents included.
 
@@ -225,136 +171,7 @@ class Casebook:
             incident.treatment.care = self.cares.get(target, self._stranger)
         self.load.reconfigure(self.topology)
 
-    # --- the desk -----------------------------------------------------------------------------
-
-    def below(self, target: str) -> Sequence[str]:
-        """All that the target needs, nearest first."""
-        return self.topology.below(target)
-
-    def blame(self, incident: CaseFile, *, waited: bool) -> Blame:
-        """Whether the target is the cause of its trouble."""
-        below = self.topology.below(incident.target)
-        standings = {name: self._standing(name, incident) for name in below}
-        return blame(
-            incident.target,
-            incident.onset_s,
-            below,
-            standings,
-            incident.care.triage,
-            waited=waited,
-        )
-
-    def witnesses(self, incident: CaseFile) -> Sequence[str]:
-        """All that the target needs; where diagnoses are made also its parts, calls, callers."""
-        below = self.topology.below(incident.target)
-        if not incident.care.abilities.diagnoses:
-            return below
-        name, topology = incident.target, self.topology
-        mine = (name, *topology.parts(name), *topology.edges_from(name))
-        return tuple(dict.fromkeys((*mine, *below, *topology.callers(name))))
-
-    def has_looked(self, incident: CaseFile) -> bool:
-        """Whether all of them were looked at since the present triage began."""
-        return all(self._is_fresh(each, incident) for each in self.witnesses(incident))
-
-    def diagnose(self, incident: CaseFile, now_s: float) -> Diagnosis:
-        """What is held to be wrong with the target."""
-        name = incident.target
-        component = self.topology.components.get(name)
-        scene = Scene(
-            component=name,
-            kind=component.kind if component is not None else "service",
-            topology=self.topology,
-            signs=self._signs | self._alarming(incident),
-            falls=self._falls,
-            annotation=self.annotations.get(name, Annotation()),
-            is_relieved=self.load.objection(incident, _DISRUPTION, now_s) is not None,
-            onset_s=incident.onset_s,
-            now_s=now_s,
-        )
-        return diagnose(scene, self._declared)
-
-    def _alarming(self, incident: CaseFile) -> dict[str, Signs]:
-        """Who is gone by an alarm, where that says more than what was just seen, or all there is.
-
-        Of a component whose replicas are looked at, a failed look speaks of one of them only.
-        """
-        found = {}
-        for target in incident.concerned:
-            seen = self._signs.get(target, Signs())
-            prefix = "" if target == incident.target else f"{target}: "
-            rung = next((name for name in LADDER if f"{prefix}{name}" in incident.scores), "")
-            is_unit = not self.topology.replicas(target) and ">" not in target
-            if rung and is_unit and not seen.gone:
-                wrong = 1.0 if rung == "ok" else seen.errors
-                found[target] = structs.replace(seen, known=True, gone=rung, up=0.0, errors=wrong)
-        return found
-
-    def _declared(self, target: str) -> Mapping[str, ActionFacts]:
-        home = home_of(target)
-        care = self.cares.get(home, self._stranger)
-        return care.actions if target == home else care.parts.get(target, {})
-
-    def rule(self, incident: CaseFile, action: ActionFacts, now_s: float) -> Ruling:
-        """Whether the action may run."""
-        if objection := self.load.objection(incident, action, now_s):
-            return objection
-        target = action.target or incident.target
-        return self.policy.rule(target, action, self._view(incident), now_s)
-
-    def ailment(self, incident: CaseFile) -> Ailment:
-        """What the target suffers from, as far as it is known now."""
-        component = self.topology.components.get(incident.target)
-        worst: dict[str, float] = {}
-        for name, score in incident.scores.items():
-            metric = name.rpartition(": ")[2]  # What a replica or an edge shows is a symptom too.
-            worst[metric] = max(score, worst.get(metric, score))
-        return Ailment(
-            kind=component.kind if component else "service",
-            cause=incident.diagnosis.cause if incident.diagnosis is not None else "",
-            signature=signature_of(worst),
-        )
-
-    def rank(self, incident: CaseFile, names: Sequence[str], now_s: float) -> Sequence[Estimate]:
-        """Actions in the order in which experience would try them."""
-        ailment = self.ailment(incident)
-        remedies = incident.treatment.remedies(names, ailment)
-        insistence = INSISTENCE if incident.care.playbook.plan else 1.0
-        return self.experience.rank(ailment, remedies, now_s, insistence=insistence)
-
-    def learn(self, record: ExperienceRecord) -> None:
-        """Take in what an action led to."""
-        self.experience.learn(record)
-
-    def started(self, intent: str, target: str, action: ActionFacts, now_s: float) -> None:
-        """The action begins."""
-        self.policy.started(intent, target, action, now_s)
-
-    def finished(self, intent: str) -> None:
-        """The action is over."""
-        self.policy.finished(intent)
-
-    def is_open(self, target: str) -> bool:
-        """Whether the target has an incident."""
-        return target in self.incidents
-
-    def may_isolate(self, target: str, now_s: float) -> bool:
-        """Whether calls may be kept away from the target."""
-        return self.policy.may_isolate(target, now_s)
-
-    def serves(self, incident: CaseFile, action: ActionFacts | None) -> bool:
-        """Whether the target does some of its work still, so that calls should reach it."""
-        replicas = self.topology.replicas(incident.target)
-        return any(self._known(each) is Status.HEALTHY for each in replicas)
-
-    def observes(self, target: str) -> bool:
-        """Whether nothing may be done to the target, only watched."""
-        return self.policy.mode_of(target) == "observe"
-
     # --- inside -------------------------------------------------------------------------------
-
-    def _care_of(self, target: str) -> Care:
-        return self.cares.get(target, self._stranger)
 
     def _let_go(self) -> list[Effect]:
         """Release what an earlier run isolated for incidents that are over."""
@@ -501,58 +318,3 @@ class Casebook:
                 else:
                     effects += other.look_again(now_s)
         return effects
-
-    def _standing(self, name: str, asking: CaseFile) -> Standing:
-        incident = self.incidents.get(name)
-        past = self._past.get(name)
-        # It has had its time to follow a cause that was over before its last triage.
-        recovered = past is not None and past.closed_s > asking.settled_s
-        return Standing(
-            status=self.status_of(name),
-            fresh=self._is_fresh(name, asking),
-            treated_as=self._treated_as(name),
-            undecided=incident is not None and incident.stage is Stage.TRIAGE,
-            mutual=asking.target in self.topology.below(name),
-            onset_s=incident.onset_s if incident is not None else 0.0,
-            recovered_s=past.closed_s if past is not None and recovered else float("-inf"),
-        )
-
-    def _treated_as(self, name: str) -> str:
-        """Who is treated for the trouble of a target; nobody before that is decided."""
-        root, incident = name, self.incidents.get(name)
-        while incident is not None and incident.stage is Stage.ATTRIBUTED:
-            root = incident.cause
-            incident = self.incidents.get(root)
-        undecided = incident is None or incident.stage is Stage.TRIAGE
-        return "" if root == name and undecided else root
-
-    def _view(self, incident: CaseFile) -> EstateView:
-        by_themselves = [
-            each
-            for each in self.incidents.values()
-            if each.stage not in (Stage.TRIAGE, Stage.ATTRIBUTED)
-            and each.status in (Status.SICK, Status.UNKNOWN)
-        ]
-        return EstateView(
-            components=len(self.topology.components),
-            blamed=len(by_themselves),
-            group_healthy=self._group_healthy(incident),
-        )
-
-    def _group_healthy(self, incident: CaseFile) -> int | None:
-        component = self.topology.components.get(incident.target)
-        if component is None or not component.group or not condition_of(incident.scores).answers:
-            return None
-        others = [
-            other.name
-            for other in self.topology.components.values()
-            if other.group == component.group and other.name != component.name
-        ]
-        healthy = sum(self.status_of(name) is Status.HEALTHY for name in others)
-        return healthy if others else None
-
-    def _is_fresh(self, target: str, asking: CaseFile) -> bool:
-        return self._looked_s.get(target, float("-inf")) >= asking.asked_s
-
-    def _known(self, target: str) -> Status:
-        return self.health.get(target, Status.UNKNOWN)

@@ -314,7 +314,7 @@ class Incident(CaseFile):
             words = f"{diagnosis.reason}; watched for now"
             until_s = min(diagnosis.hold_s, now_s + _LOOK_AGAIN_S)
             return told, self._wait(words, until_s, now_s, anew=True)
-        if diagnosis.cause:
+        if diagnosis.cause or not diagnosis.is_grave:
             self.treatment.prescribe(diagnosis.steps)
         else:
             self.treatment.follow_plan()
@@ -458,6 +458,8 @@ class Incident(CaseFile):
         if self.treatment.take_back():
             return learned + self._next(f"{action} made it worse", now_s)
         why = f"{action} made it worse and cannot be taken back"
+        if self.care.abilities.diagnoses:  # The next best, unless policy stops the line.
+            return learned + self._try_again(why, now_s)
         return learned + self._escalate(why, now_s)
 
     def _conclude(self) -> Conclusion:

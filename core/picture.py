@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 
 from ..bus.messages import Symptom
+from .roles import role_of
 
 # A row every so often for five minutes: seasons do not matter in the minutes of an incident.
 _CALM_EVERY_S = 5.0
@@ -21,6 +22,9 @@ _CALM_LEAST = 4
 # The present is the mean of these: one probe in three may meet the one sick replica.
 _RECENT_S = 3.0
 _RECENT_ROWS = 16
+# What fills up, and the part of its calm values that lies below the usual one.
+_FILLS = ("memory", "disk", "pool")
+_LOW = 8
 # A trend is told from this long before.
 _TREND_S = 60.0
 
@@ -64,7 +68,7 @@ class Picture:
     def _symptom(self, name: str, recent: Sequence[Mapping[str, float]], now_s: float) -> Symptom:
         value = fmean(row[name] for row in recent if name in row)
         known = [(at_s, row[name]) for at_s, row in self._calm if name in row]
-        usual = median(each for _, each in known) if len(known) >= _CALM_LEAST else None
+        usual = _usual(name, [each for _, each in known])
         before = [each for at_s, each in known if at_s <= now_s - _TREND_S]
         trend = 0.0
         if before and usual is not None:
@@ -73,3 +77,12 @@ class Picture:
         return Symptom(
             metric=name, value=value, latest=recent[-1][name], usual=usual, trend_per_s=trend
         )
+
+
+def _usual(metric: str, values: list[float]) -> float | None:
+    """Median of calm values; of what fills up a low one, for filling up looks calm for long."""
+    if len(values) < _CALM_LEAST:
+        return None
+    if role_of(metric) in _FILLS:
+        return sorted(values)[len(values) // _LOW]
+    return median(values)

@@ -45,6 +45,8 @@ class PolicyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         panic_minimum: ... if they are at least this many.
         fresh_share: share of each estate-wide limit that is kept for components for which nothing
             was done in the period: those that fall ill again and again cannot use it all up.
+        worse_actions: after so many actions that made things worse ...
+        worse_period_s: ... in this time, only a person goes on.
         healthy_minimum: a disruptive action must leave this many healthy members in the group of
             its component; only groups of more than one count.
     """
@@ -61,6 +63,8 @@ class PolicyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     panic_share: Annotated[float, Meta(gt=0, le=1)] = 0.5
     panic_minimum: Annotated[int, Meta(ge=1)] = 5
     fresh_share: Annotated[float, Meta(ge=0, lt=1)] = 0.25
+    worse_actions: Annotated[int, Meta(ge=1)] = 3
+    worse_period_s: Annotated[float, Meta(gt=0)] = 600.0
     healthy_minimum: Annotated[int, Meta(ge=0)] = 1
 
 
@@ -158,6 +162,7 @@ class Policy:
         self.pauses: list[Pause] = []
         self._of_component: dict[str, deque[float]] = {}
         self._of_estate: deque[float] = deque()
+        self._worse: deque[float] = deque()
         self._running: dict[str, tuple[str, bool]] = {}
 
     def rule(self, target: str, action: ActionFacts, estate: EstateView, now_s: float) -> Ruling:
@@ -174,6 +179,7 @@ class Policy:
         objection = (
             self._never(target, action)
             or self._paused(target, now_s)
+            or self._too_bad(now_s)
             or self._too_often(home, now_s)
             or self._too_wide(home, action, now_s)
             or self._doubtful(home, action, estate, now_s)
@@ -213,6 +219,10 @@ class Policy:
         """An earlier run of mendel began an action; its limits are ours. Oldest first."""
         self._of_component.setdefault(home_of(target), deque()).append(at_s)
         self._of_estate.append(at_s)
+
+    def made_worse(self, now_s: float) -> None:
+        """An action that was permitted made things worse."""
+        self._worse.append(now_s)
 
     def finished(self, intent: str) -> None:
         """An action came to its end; one that is not known is none of ours."""
@@ -278,6 +288,16 @@ class Policy:
             return None
         reason = f": {pause.reason}" if pause.reason else ""
         return Denied(f"{pause.target} is paused by {pause.who}{reason}", pause.end_s, wanted=True)
+
+    def _too_bad(self, now_s: float) -> Denied | None:
+        """Stop the line: who makes things worse again and again does not understand them."""
+        config, worse = self.config, self._worse
+        while worse and worse[0] + config.worse_period_s <= now_s:
+            worse.popleft()
+        if len(worse) < config.worse_actions:
+            return None
+        reason = f"{len(worse)} actions made things worse in {config.worse_period_s:g} s"
+        return Denied(f"{reason}: a person goes on")
 
     def _too_often(self, target: str, now_s: float) -> Denied | None:
         config = self.config

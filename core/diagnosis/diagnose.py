@@ -26,6 +26,10 @@ _HOLDS_S: Mapping[str, float] = {
 _LOAD = ("overload", "retry_storm")
 # A part of the replicas is gone: the others serve on, and it may come back by itself.
 _PARTIAL_HOLD_S = 6.0
+# What is only slow, or odd, and does its work, is left to a person in the end.
+_SLOW = ("limplock", "noisy_neighbour", "cascade")
+_MILD, _GRAVE = 0.05, 0.2
+_MILD_HOLD_S = 300.0
 _AFTER_WORK_S = 45.0
 _UNKNOWN_HOLD_S = 20.0
 # From this score on a cause is held to be known.
@@ -43,6 +47,7 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
         hypotheses: all that were weighed, the likeliest first.
         steps: what may be done, the best first.
         hold_s: nothing is done before this loop time.
+        is_grave: whether so much goes wrong that something should be tried even blindly.
         reason: all of it in words.
     """
 
@@ -52,6 +57,7 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     hypotheses: tuple[Hypothesis, ...] = ()
     steps: tuple[Step, ...] = ()
     hold_s: float = float("-inf")
+    is_grave: bool = True
     reason: str = ""
 
 
@@ -67,7 +73,8 @@ def diagnose(scene: Scene, declared: Declared) -> Diagnosis:
         return Diagnosis(
             cause="",
             confidence=0.0,
-            hold_s=scene.onset_s + _UNKNOWN_HOLD_S * (1.0 - _severity(scene)),
+            hold_s=scene.onset_s + _unknown_hold_s(scene),
+            is_grave=severity_of(scene) >= _GRAVE,
             reason="its cause is not known: nothing that is seen speaks for one",
         )
     first = found[0]
@@ -84,10 +91,15 @@ def diagnose(scene: Scene, declared: Declared) -> Diagnosis:
     )
 
 
-def _severity(scene: Scene) -> float:
+def severity_of(scene: Scene) -> float:
     """How much of its work is not done: waiting is cheap where that is little."""
-    own = scene.own
-    return min(max(own.errors, 1.0 - own.up), 1.0)
+    seen = [scene.own, *(scene.of(each) for each in scene.edges_in)]
+    return min(max(max(each.errors, 1.0 - each.up) for each in seen), 1.0)
+
+
+def _unknown_hold_s(scene: Scene) -> float:
+    severity = severity_of(scene)
+    return _UNKNOWN_HOLD_S * (1.0 - severity) if severity >= _GRAVE else _MILD_HOLD_S
 
 
 def _hold_s(first: Hypothesis, scene: Scene) -> float:
@@ -99,6 +111,8 @@ def _hold_s(first: Hypothesis, scene: Scene) -> float:
     ended_s = max(ends, default=-math.inf)
     if scene.now_s - ended_s < _AFTER_WORK_S:
         return ended_s + _AFTER_WORK_S - scene.onset_s  # Who has worked on it lets it boot.
+    if first.cause in _SLOW and severity_of(scene) < _MILD:
+        return _MILD_HOLD_S
     is_partial = len(first.where) < len(scene.units)
     if first.cause == "crash" and is_partial:
         return _PARTIAL_HOLD_S

@@ -30,7 +30,7 @@ _STEPS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "hang": (("restart", _WHERE), ("replace", _WHERE)),
     "gray_failure": (("replace", _WHERE), ("rolling_restart|restart", _WHERE)),
     "limplock": (("replace", _WHERE), ("scale", _WHOLE)),
-    "noisy_neighbour": (("replace", _WHERE), ("scale", _WHOLE)),
+    "noisy_neighbour": (("replace|scale", _WHERE),),
     "flapping": (("replace", _WHERE),),
     "correlated_loss": (("replace", _WHERE), ("scale", _WHOLE)),
     "memory_leak": (("rolling_restart|restart", _WHOLE), ("roll_back", _WHOLE)),
@@ -129,7 +129,7 @@ def _of(each: Hypothesis, scene: Scene, declared: Declared) -> Iterator[Step]:
         grade = prior_of(action.partition("|")[0], scene.kind, each.cause)
         targets = each.where if scope == _WHERE else (component,)
         is_all = len(targets) > 1 and set(targets) == set(scene.units)
-        if is_all or (action == "replace" and len(targets) > 1):
+        if is_all or (action.startswith("replace") and len(targets) > 1):
             targets = (component,)  # All at once, beside the old ones where it replaces them.
         found = [_find(action, target, component, declared) for target in targets]
         if any(step is None for step in found):

@@ -25,6 +25,7 @@ _AGAIN_S = 120.0
 # Trouble that begins within this time of a deployment is put down to it.
 _DEPLOY_S = 180.0
 _SLOW = 3.0
+_BESIDE = 2.0  # A replica that is so many times as slow as its peers is slow.
 _ERRORS = 0.08
 _TOTAL = 0.9
 _FULL = 0.8
@@ -149,7 +150,8 @@ def _is_slow(scene: Scene, target: str, units: Sequence[str]) -> bool:
         return True
     others = [scene.of(each).latency for each in units if each != target]
     usual = median(others) if others else 1.0
-    return seen.latency >= _SLOW and (seen.latency >= 2.0 * usual or usual >= _SLOW)
+    beside = max(_BESIDE, _BESIDE * usual)
+    return seen.latency >= beside if others and usual < _SLOW else seen.latency >= _SLOW
 
 
 def _is_excused(scene: Scene) -> bool:
@@ -224,12 +226,15 @@ def _is_mostly_dead(scene: Scene) -> bool:
 def _between(scene: Scene) -> Iterator[Hypothesis]:
     """Calls to it fail, while it is well: pools, dead connections, the network."""
     bad = tuple(each for each in scene.edges_in if _is_bad_edge(scene.of(each)))
+    # Who is slow or ill keeps the connections of its callers busy; only of one that is well they
+    # can have leaked.
+    is_well = _is_well_itself(scene)
     full = tuple(each for each in scene.edges_in if scene.of(each).pool >= _FULL)
-    if full:
+    if full and is_well:
         reason = f"connections run out on {_listed(full)}"
         yield _hypothesis("pool_exhaustion", _callers(full), 0.85, reason)
     bad = tuple(each for each in bad if each not in full)
-    if not bad or not _is_well_itself(scene):
+    if not bad or not is_well:
         return
     waits = tuple(each for each in bad if scene.of(each).latency >= _SLOW)
     fails = tuple(each for each in bad if each not in waits)
@@ -275,7 +280,8 @@ def _creeping(scene: Scene) -> Iterator[Hypothesis]:
     if scene.own.pool >= _FULL and not scene.edges_in:
         reason = f"{scene.own.pool:.0%} of its connections are in use"
         yield _hypothesis("pool_exhaustion", (scene.component,), 0.6, reason)
-    out = [name for name in scene.needs if scene.edge_out(name).pool >= _FULL]
+    needs = (name for name in scene.needs if scene.edge_out(name).pool >= _FULL)
+    out = [name for name in needs if scene.of(name).is_well]
     if out:
         reason = f"its connections to {_listed(out)} run out"
         yield _hypothesis("pool_exhaustion", (scene.component,), 0.85, reason)
@@ -294,7 +300,11 @@ def _load(scene: Scene) -> Iterator[Hypothesis]:
             "retry_storm", (scene.component,), 0.8, "much of what comes in are retries"
         )
         return
-    reason = f"{scene.own.rate:.1f} times the usual requests come in"
+    reason = (
+        "its load is being held back"
+        if scene.is_relieved
+        else f"{scene.own.rate:.1f} times the usual requests come in"
+    )
     yield _hypothesis("overload", (scene.component,), 0.8, reason)
 
 

@@ -69,3 +69,13 @@ def test_with_too_little_calm_nothing_is_called_usual() -> None:
     symptom = picture.symptoms(-math.inf, 9.0)[0]
 
     assert (symptom.usual, symptom.trend_per_s) == (None, 0.0)
+
+
+def test_of_what_fills_up_a_low_value_is_usual() -> None:
+    picture = Picture()
+    for second in range(0, 300, 5):
+        picture.add({"memory_bytes": 1e9 + 2e6 * second}, float(second), calm=True)
+
+    usual = picture.symptoms(-math.inf, 296.0)[0].usual
+
+    assert usual == pytest.approx(1e9 + 2e6 * 35)

@@ -327,3 +327,13 @@ def test_other_limits_count_what_was_done_before() -> None:
     ruling = policy.rule("cart", RESTART, EstateView(components=9, blamed=1), 1.0)
     assert isinstance(ruling, Denied)
     assert ruling.reason == "cart had 3 actions in the last 600 s"
+
+
+def test_the_line_is_stopped_when_things_get_worse_again_and_again() -> None:
+    policy = a_policy(worse_actions=2, worse_period_s=300.0)
+    policy.made_worse(10.0)
+    assert ruling(policy) == Permit()
+    policy.made_worse(90.0)
+
+    assert ruling(policy) == Denied("2 actions made things worse in 300 s: a person goes on")
+    assert ruling(policy, now_s=310.0) == Permit()
