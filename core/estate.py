@@ -6,6 +6,7 @@ and asked by incidents through the `Desk`. What happens to incidents is the case
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct, structs
@@ -26,6 +27,8 @@ from .treatment import Care
 from .triage import Blame, Standing, blame
 from .verify import condition_of
 
+# Caches and compilers take this much longer than what a world says of booting.
+_WARM_S = 15.0
 # What somebody else is at work on is asked about again this soon.
 _HANDS_S = 5.0
 # What load control would object to while it is at work.
@@ -148,6 +151,7 @@ class Estate:
             signs=self._signs | self._alarming(incident),
             falls=self._falls,
             annotation=self.annotations.get(name, Annotation()),
+            warm_s=self._hands_on.get(name, ("", -math.inf))[1] + _WARM_S,
             is_relieved=self.load.objection(incident, _DISRUPTION, now_s) is not None,
             onset_s=incident.onset_s,
             now_s=now_s,

@@ -111,6 +111,8 @@ def _hold_s(first: Hypothesis, scene: Scene) -> float:
     ended_s = max(ends, default=-math.inf)
     if scene.now_s - ended_s < _AFTER_WORK_S:
         return ended_s + _AFTER_WORK_S - scene.onset_s  # Who has worked on it lets it boot.
+    if first.cause in _SLOW and scene.now_s < scene.warm_s:
+        return scene.warm_s - scene.onset_s
     if first.cause in _SLOW and severity_of(scene) < _MILD:
         return _MILD_HOLD_S
     is_partial = len(first.where) < len(scene.units)

@@ -22,6 +22,7 @@ class Scene(Struct, frozen=True, kw_only=True):
         signs: how each target stands that was looked at.
         falls: when each target was found gone in the last minutes, oldest first.
         annotation: what is known of the component beside what is measured.
+        warm_s: until when it may be slow because something was done to it.
         is_relieved: whether load is being held back from it, or from who calls it.
         onset_s: when the trouble began.
         now_s: loop time.
@@ -33,6 +34,7 @@ class Scene(Struct, frozen=True, kw_only=True):
     signs: Mapping[str, Signs]
     falls: Mapping[str, tuple[float, ...]] = {}
     annotation: Annotation = Annotation()
+    warm_s: float = float("-inf")
     is_relieved: bool = False
     onset_s: float
     now_s: float
