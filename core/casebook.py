@@ -40,7 +40,7 @@ from .policy import Pause, Policy
 from .ranking import Experience
 from .records import ExperienceRecord, IncidentRecord, IntentRecord
 from .relief import TIMERS as LOAD_TIMERS
-from .topology import Topology, home_of
+from .topology import Topology, home_of, sides
 from .treatment import ASIDE, Care
 
 _GONE = "{} is not in the configuration"
@@ -230,21 +230,23 @@ class Casebook(Estate):
             whole = self.status_of(home, incident.concerned)
             if incident.status is not whole:
                 effects += incident.on_health(whole, reason, now_s)
-        for other in tuple(self.incidents.values()):
-            if home in self.topology.below(other.target):
+        for name in self.topology.above(home):
+            other = self.incidents.get(name)
+            if other is not None:
                 effects += other.look_again(now_s)
         return effects
 
     def _on_looked(self, target: str, now_s: float) -> list[Effect]:
         """Incidents that wait for a look at the target may have all they need now."""
-        return [
-            effect
-            for incident in tuple(self.incidents.values())
-            if incident.stage is Stage.TRIAGE
-            and incident.care.abilities.diagnoses
-            and target in self.witnesses(incident)
-            for effect in incident.look_again(now_s)
-        ]
+        home, topology = home_of(target), self.topology
+        component = topology.components.get(home)
+        needed = component.depends_on if component is not None else ()
+        effects: list[Effect] = []
+        for name in dict.fromkeys((*sides(target), *topology.above(home), *needed)):
+            incident = self.incidents.get(name)
+            if incident is not None and incident.care.abilities.diagnoses:
+                effects += incident.look_again(now_s)
+        return effects
 
     def _on_cleared(self, target: str, metric: str) -> None:
         incident = self.incidents.get(home_of(target))
@@ -306,9 +308,9 @@ class Casebook(Estate):
     def _tidy(self, now_s: float) -> list[Effect]:
         """Put closed incidents away, and tell those that were their symptoms."""
         effects: list[Effect] = []
-        for target, incident in tuple(self.incidents.items()):
-            if incident.stage is not Stage.CLOSED:
-                continue
+        closed = [each for each in self.incidents.values() if each.stage is Stage.CLOSED]
+        for incident in closed:
+            target = incident.target
             del self.incidents[target]
             attempts = tuple(incident.treatment.attempts)
             self._past[target] = Past(now_s, attempts, incident.told_s, incident.lesson)

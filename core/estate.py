@@ -193,10 +193,13 @@ class Estate:
         name, until_s = self._hands_on.get(home_of(target), ("", now_s))
         if name in ("", incident.name) or until_s <= now_s:
             return None
-        if name not in (each.name for each in self.incidents.values()):
+        if not self._is_open_by_name(name):
             return None
         reason = f"{home_of(target)} is being treated for incident {name}"
         return Denied(reason, min(until_s, now_s + _HANDS_S))
+
+    def _is_open_by_name(self, name: str) -> bool:
+        return any(each.name == name for each in self.incidents.values())
 
     def ailment(self, incident: CaseFile) -> Ailment:
         """What the target suffers from, as far as it is known now."""

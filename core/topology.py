@@ -81,6 +81,11 @@ class Topology:
     def __init__(self, components: Iterable[Component], targets: Iterable[str] = ()) -> None:
         self.components: Mapping[str, Component] = {each.name: each for each in components}
         self._below = {name: self._reach(name) for name in self.components}
+        above: dict[str, list[str]] = {}
+        for other, below in self._below.items():
+            for name in below:
+                above.setdefault(name, []).append(other)
+        self._above = {name: tuple(others) for name, others in above.items()}
         self._parts: dict[str, dict[str, None]] = {}
         self._edges_from: dict[str, dict[str, None]] = {}
         for target in targets:
@@ -96,7 +101,7 @@ class Topology:
 
     def above(self, name: str) -> tuple[str, ...]:
         """Everything that needs the component, directly or not, in order of declaration."""
-        return tuple(other for other, below in self._below.items() if name in below)
+        return self._above.get(name, ())
 
     def parts(self, name: str) -> tuple[str, ...]:
         """Replicas of a component and edges to it, as far as they are looked at."""
