@@ -183,7 +183,9 @@ def _wrong(scene: Scene) -> Iterator[Hypothesis]:
     ill = tuple(each for each in scene.replicas if scene.of(each).errors >= _ERRORS)
     some = ill if len(ill) < len(scene.replicas) else _worst(scene, ill)
     living = tuple(each for each in some if not scene.of(each).is_dead)
-    if living and not _is_mostly_dead(scene):
+    # Where most are ill it is not they: a version, a message or what they need is.
+    few = 2 * len(living) <= len(scene.replicas)
+    if living and few and not _is_mostly_dead(scene):
         reason = f"{_listed(living)} fails requests that its peers answer"
         yield _hypothesis("gray_failure", living, 0.8, reason)
     errors = max(scene.own.errors, *(scene.of(each).errors for each in scene.units))
@@ -195,7 +197,7 @@ def _wrong(scene: Scene) -> Iterator[Hypothesis]:
         )
     elif scene.fails_by_what_it_needs:
         return
-    elif scene.deploy_age_s <= _DEPLOY_S and not living:
+    elif scene.deploy_age_s <= _DEPLOY_S and not (living and few):
         reason = (
             f"it fails {errors:.0%} of its requests since {scene.annotation.version or 'a version'}"
             f" was deployed, {max(scene.deploy_age_s, 0.0):.0f} s before"
@@ -230,6 +232,8 @@ def _between(scene: Scene) -> Iterator[Hypothesis]:
     # can have leaked.
     is_well = _is_well_itself(scene)
     full = tuple(each for each in scene.edges_in if scene.of(each).pool >= _FULL)
+    # Over a network that is gone every call fails, and holds its connection until the timeout.
+    full = tuple(each for each in full if scene.of(each).errors < _TOTAL)
     if full and is_well:
         reason = f"connections run out on {_listed(full)}"
         yield _hypothesis("pool_exhaustion", _callers(full), 0.85, reason)
@@ -313,7 +317,8 @@ def _is_overloaded(scene: Scene) -> bool:
     retried = max([own.retries, *(scene.of(each).retries for each in scene.edges_in)]) >= _RETRIES
     is_asked = own.rate >= _DEMAND or retried
     late = own.latency >= 2.0 or own.errors >= _ERRORS
-    suffers = late and (own.busy >= _BUSY or own.busy < 0.0)
+    # Retries without a limit are more load than there is, however little of it gets through.
+    suffers = late and (own.busy >= _BUSY or own.busy < 0.0 or retried)
     return scene.is_relieved or (is_asked and suffers)
 
 

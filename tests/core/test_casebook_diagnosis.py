@@ -181,3 +181,42 @@ def test_a_command_names_the_replica() -> None:
             timeout_s=30.0,
         )
     ]
+
+
+def test_who_made_it_worse_tries_the_next_best() -> None:
+    ward = Ward()
+    ward.suffers("cart/2", "error_rate", 0.8, 0.0)
+    ward.finish("cart/2")
+    ward.suffers("cart", "answered", 0.0, 1.0)
+
+    ward.wait(17.0)
+
+    assert "cart waiting: replace cart/2 made it worse" in " ".join(ward.reasons)
+    assert ward.actions[:2] == ["cart/2: replace", "cart/2: restart"]
+
+
+def test_what_another_incident_treats_is_left_to_it_until_that_shows() -> None:
+    ward = Ward()
+    ward.suffers("web>cart", "error_rate", 0.9, 0.0)
+    assert ward.actions == ["web: restart"]
+    ward.finish("web")
+
+    ward.crash("web")
+    ward.wait(4.0)
+
+    assert "web waiting: restart must wait: web is being treated for incident 1-1" in ward.reasons
+    ward.well("web>cart")
+    ward.well("cart")
+    ward.wait(6.0)
+    assert ward.actions == ["web: restart", "web: restart"]
+
+
+def test_its_replicas_serve_on_so_nobody_is_kept_away() -> None:
+    ward = Ward()
+    ward.well("cart/1")
+
+    for target in ("cart", "cart/2"):
+        ward.suffers(target, "answered", 0.0, 1.0)
+    ward.wait(5.0)
+
+    assert ward.isolated == []

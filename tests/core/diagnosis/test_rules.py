@@ -151,6 +151,14 @@ class TestErrors:
 
         assert first(wrong, annotation=Annotation(version="v2", deployed_s=95.0)) == ("", ())
 
+    def test_where_most_replicas_fail_since_a_deployment_it_is_the_version(self) -> None:
+        most = dict.fromkeys(("cart", "cart/1", "cart/2"), signs(errors=0.8))
+
+        assert first(most, annotation=Annotation(version="v2", deployed_s=95.0)) == (
+            "bad_deploy",
+            ("cart",),
+        )
+
     def test_a_deployment_is_innocent_of_a_crash(self) -> None:
         scene = a_scene(
             {"cart": signs(errors=0.4), "cart/1": DEAD},
@@ -184,6 +192,16 @@ class TestBetween:
         full = signs(errors=0.5, latency=9.0, pool=0.95)
 
         assert first({"web>cart": full}) == ("pool_exhaustion", ("web",))
+
+    def test_a_network_that_is_gone_fills_the_pool_as_well(self) -> None:
+        cut = signs(errors=0.99, latency=20.0, pool=1.0)
+
+        assert first({"web>cart": cut}) == ("partition", ("web>cart",))
+
+    def test_who_is_slow_keeps_connections_busy_that_are_not_lost(self) -> None:
+        busy = {"web>cart": signs(pool=0.95), "cart/1": signs(latency=20.0, busy=0.01)}
+
+        assert first(busy) == ("hang", ("cart/1",))
 
     def test_who_is_ill_itself_is_not_cut_off(self) -> None:
         found = hypotheses(a_scene({"web>cart": signs(errors=0.3), "cart/1": signs(errors=0.8)}))

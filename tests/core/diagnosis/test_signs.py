@@ -94,3 +94,7 @@ def test_well_is_who_shows_users_nothing() -> None:
     assert seen(error_rate=(0.0, 0.0), latency_s=(0.1, 0.1)).is_well
     assert not seen(error_rate=(0.2, 0.0)).is_well
     assert not Signs().is_well
+
+
+def test_where_nothing_is_usual_nothing_is_out_of_the_ordinary() -> None:
+    assert seen(latency_s=(3.0, None), rps=(9.0, None)) == Signs(known=True)
