@@ -42,6 +42,7 @@ from .details import audit_view, incident_detail, signals_of
 from .leases import Lease, LeaseOutcome, Leases
 from .lineage import LineageView, lineage_view
 from .reload import Reloader, outcome_of
+from .replays import Replays, ReplayView, ScenarioView, scenario_views
 from .resources import Steward
 from .store import Archive
 from .system import System
@@ -111,6 +112,7 @@ class SystemControls:
         self._warnings: dict[str, str] = {}
         self._counts: Counter[str] = Counter()
         self._leases = Leases()
+        self.asked_replays = Replays(store.parent / "replays")
         system.bus.tap(self._hear)
 
     # --- questions ----------------------------------------------------------------------------
@@ -281,6 +283,23 @@ class SystemControls:
     async def change_level(self, *, target: str, level: Level, who: str, reason: str) -> None:
         """Heal a component on another level; it holds until the configuration is read again."""
         await self._system.change_level(target, level, who=who, reason=reason)
+
+    async def scenarios(self) -> Sequence[ScenarioView]:
+        """The scenarios that ship."""
+        return await asyncio.to_thread(scenario_views)  # Dozens of files.
+
+    async def replays(self) -> Sequence[ReplayView]:
+        """The newest replays that were asked for here, newest first."""
+        return self.asked_replays.list()
+
+    async def replay(self, *, scenario: str, levels: tuple[Level, ...], seed: int) -> ReplayView:
+        """Replay a scenario that ships, on several levels side by side."""
+        return self.asked_replays.begin(scenario, levels, seed)
+
+    async def close(self) -> None:
+        """End what was begun for those who asked."""
+        self._leases.close()
+        await self.asked_replays.close()
 
     async def acquire(self, *, target: str, lease_s: float) -> Lease:
         """Ask the guard of a target whether a call may be made."""

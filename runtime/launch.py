@@ -129,6 +129,7 @@ async def _launched(
         controls = _controls(system, loaded, reloader, steward, on_stop)
         voice.speak_to(system)
         system.tell_problems()
+        stack.push_async_callback(controls.close)
         await stack.enter_async_context(ControlServer(state / SOCKET, controls))
         if web or (web is None and loaded.config.web is not None):
             await stack.enter_async_context(_page(system, controls, loaded))

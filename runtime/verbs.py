@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 from ..core.levels import Level
 from .leases import Lease, LeaseOutcome
 from .lineage import LineageView
+from .replays import ReplayView, ScenarioView
 from .telemetry.success import Success
 from .views import (
     AgentView,
@@ -63,6 +64,18 @@ class Controls(Protocol):
 
     async def success(self, *, period_s: float) -> Success:
         """How well healing went over the last so many seconds."""
+        ...
+
+    async def scenarios(self) -> Sequence[ScenarioView]:
+        """The scenarios that ship."""
+        ...
+
+    async def replays(self) -> Sequence[ReplayView]:
+        """The newest replays that were asked for here, newest first."""
+        ...
+
+    async def replay(self, *, scenario: str, levels: tuple[Level, ...], seed: int) -> ReplayView:
+        """Replay a scenario that ships, on several levels side by side."""
         ...
 
     async def acquire(self, *, target: str, lease_s: float) -> Lease:
@@ -170,6 +183,12 @@ class _Success(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     period_s: Annotated[float, Meta(gt=0)] = 7 * 86_400.0
 
 
+class _Replay(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    scenario: _Named
+    levels: tuple[Level, ...] = ()
+    seed: Annotated[int, Meta(ge=0)] = 1
+
+
 class _Acquire(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     target: _Named
     lease_s: Annotated[float, Meta(gt=0, le=3600)] = 60.0
@@ -244,6 +263,9 @@ VERBS: dict[str, type[Struct]] = {
     "audit": _Audit,
     "genomes": _Genomes,
     "success": _Success,
+    "scenarios": _Nothing,
+    "replays": _Nothing,
+    "replay": _Replay,
     "acquire": _Acquire,
     "release": _Release,
     "pause": _Pause,

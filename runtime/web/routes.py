@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from ..leases import Lease
 from ..lineage import LineageView
+from ..replays import ReplayView, ScenarioView
 from ..telemetry.success import Success
 from ..verbs import VERBS
 from ..views import (
@@ -137,6 +138,27 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="GET",
+        path="/scenarios",
+        verb="scenarios",
+        answer=list[ScenarioView],
+        summary="The scenarios that ship",
+    ),
+    Route(
+        method="GET",
+        path="/replays",
+        verb="replays",
+        answer=list[ReplayView],
+        summary="The newest replays that were asked for, with what came of them",
+    ),
+    Route(
+        method="POST",
+        path="/replays",
+        verb="replay",
+        answer=ReplayView,
+        summary="Replay a scenario on several levels side by side",
+    ),
+    Route(
+        method="GET",
         path="/success",
         verb="success",
         answer=Success,
@@ -198,6 +220,7 @@ EVENTS = f"/{VERSION}/events"
 STREAM = f"/{VERSION}/stream"
 DESCRIPTION = f"/{VERSION}/openapi.json"
 METRICS = "/metrics"
+REPORT = f"/{VERSION}/replays/{{replay}}/report"
 
 TITLES: Mapping[int, str] = {
     400: "not understood",

@@ -32,7 +32,7 @@ from ..verbs import SIGNED
 from .channels import EventChannel, PageChannel
 from .gate import Asked, Gate, Refusal
 from .openapi import describe
-from .routes import DESCRIPTION, EVENTS, METRICS, ROUTES, STREAM, TITLES, Route
+from .routes import DESCRIPTION, EVENTS, METRICS, REPORT, ROUTES, STREAM, TITLES, Route
 from .stream import Channel, Streams, TooManyStreams
 
 _log = logging.getLogger("mendel.web")
@@ -52,6 +52,10 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+# A report is a whole page with styles of its own; in a sandbox it is nobody's, and can ask nothing.
+_REPORT_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+)
 _TYPES = {
     ".html": "text/html",
     ".js": "text/javascript",
@@ -120,6 +124,7 @@ class WebServer:
         app.router.add_get(EVENTS, self._events)
         app.router.add_get(DESCRIPTION, self._describe)
         app.router.add_get(METRICS, self._metrics)
+        app.router.add_get(REPORT, self._report)
         app.router.add_get("/{file:[^/]*}", self._file)
         app.router.add_get("/vendor/{file:[^/]*}", self._file)
         self._runner = web.AppRunner(
@@ -220,7 +225,7 @@ class WebServer:
                 title = "a mistake of mendel itself; the log has it"
                 response = _problem(Refusal(status=500, title=title, detail=""))
         if not response.prepared:
-            response.headers.update(_HEADERS)
+            response.headers.update({**_HEADERS, **response.headers})
         return response
 
     def _answering(self, route: Route) -> Handler:
@@ -240,6 +245,13 @@ class WebServer:
         body, kind = self._meters.text(request.headers.get("Accept", ""))
         headers = {"Content-Type": kind, "Cache-Control": "no-store"}
         return web.Response(body=body, headers=headers)
+
+    async def _report(self, request: web.Request) -> web.Response:
+        number = _whole(request.match_info["replay"], 1, 1_000_000)
+        path = self._controls.asked_replays.report(number)
+        headers = {"Content-Security-Policy": _REPORT_POLICY, "Cache-Control": "no-store"}
+        body = await asyncio.to_thread(path.read_bytes)
+        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=headers)
 
     async def _file(self, request: web.Request) -> web.Response:
         name = request.path.lstrip("/") or "index.html"
@@ -323,7 +335,7 @@ def _who(request: web.Request) -> str:
 
 def _whole(text: str, low: int, high: int) -> int:
     if not text.isascii() or not text.isdecimal() or not low <= int(text) <= high:
-        raise web.HTTPBadRequest(text=f"limit={text!r} is no whole number from {low} to {high}")
+        raise web.HTTPBadRequest(text=f"{text!r} is no whole number from {low} to {high}")
     return int(text)
 
 

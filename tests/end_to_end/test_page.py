@@ -32,7 +32,7 @@ QUIET = (
     "--disable-component-update",
     "--disable-sync",
 )
-VIEWS = ("#/", "#/component/cart", "#/incidents", "#/genomes", "#/agents", "#/audit")
+VIEWS = ("#/", "#/component/cart", "#/incidents", "#/genomes", "#/replays", "#/agents", "#/audit")
 _PROGRAM = "import sys; from mendel.runtime.cli import main; sys.exit(main())"
 
 pytestmark = [

@@ -21,6 +21,7 @@ from mendel.runtime.client import ControlClient, Refused
 from mendel.runtime.control import ControlLimits, ControlServer
 from mendel.runtime.leases import Lease, LeaseOutcome
 from mendel.runtime.lineage import LineageView, lineage_view
+from mendel.runtime.replays import ReplayView, ScenarioView
 from mendel.runtime.telemetry.success import Success, success
 from mendel.runtime.views import (
     AgentView,
@@ -98,6 +99,15 @@ class Estate:
 
     async def genomes(self, *, limit: int) -> LineageView:
         return lineage_view((), None, None)
+
+    async def scenarios(self) -> Sequence[ScenarioView]:
+        return ()
+
+    async def replays(self) -> Sequence[ReplayView]:
+        return ()
+
+    async def replay(self, *, scenario: str, levels: tuple[Level, ...], seed: int) -> ReplayView:
+        raise ConfigError(f"there is no scenario {scenario!r}")
 
     async def success(self, *, period_s: float) -> Success:
         return success((), 0.0, period_s)

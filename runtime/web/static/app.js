@@ -5,6 +5,7 @@ import { connect, onChange, state, token } from "/live.js";
 import { Overview, summary, worst } from "/overview.js";
 import { Genomes } from "/genomes.js";
 import { Agents, Audit, ComponentPage, Incident, Incidents } from "/pages.js";
+import { Replays } from "/replays.js";
 import { Command } from "/parts.js";
 import { TokenForm } from "/steer.js";
 import { GLYPHS, duration } from "/words.js";
@@ -13,6 +14,7 @@ const VIEWS = [
   ["#/", "Overview"],
   ["#/incidents", "Incidents"],
   ["#/genomes", "Genomes"],
+  ["#/replays", "Replay"],
   ["#/agents", "Agents"],
   ["#/audit", "Audit"],
 ];
@@ -25,6 +27,7 @@ function view(hash) {
     case "incidents": return html`<${Incidents} state=${state} />`;
     case "incident": return html`<${Incident} state=${state} id=${second} key=${second} />`;
     case "genomes": return html`<${Genomes} />`;
+    case "replays": return html`<${Replays} />`;
     case "agents": return html`<${Agents} state=${state} />`;
     case "audit": return html`<${Audit} />`;
     default: return html`<${Overview} state=${state} />`;

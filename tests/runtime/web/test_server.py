@@ -126,7 +126,7 @@ class TestReading:
             ("/v1/incidents?limit=-1", 400, "Expected `int` >= 0 - at `$.limit`"),
             ("/v1/incidents?last=3", 400, "unknown field `last`"),
             ("/v1/components/cart?target=db", 400, "target stands in the path"),
-            ("/v1/events?limit=many", 400, "limit='many' is no whole number from 0 to 1000"),
+            ("/v1/events?limit=many", 400, "'many' is no whole number from 0 to 1000"),
             ("/v1/nothing", 404, "GET /v1/nothing"),
             ("/../mendel.toml", 404, "GET /mendel.toml"),
             ("/vendor/..%2f..%2fserver.py", 404, ""),
@@ -215,6 +215,47 @@ class TestSteering:
             assert (await door.post("/v1/guard/release", back))[0] == 404
         finally:
             forget("web-db")
+
+
+class TestReplays:
+    async def test_a_scenario_is_replayed_beside_the_runtime(self, door: Door) -> None:
+        status, scenarios = await door.get("/v1/scenarios")
+        assert status == 200
+        assert "crash" in [each["name"] for each in scenarios]
+        wish = {"scenario": "spike", "levels": ["basic"], "seed": 3}
+        status, begun = await door.post("/v1/replays", wish)
+        assert (status, begun["state"]) == (200, "running")
+        status, problem = await door.post("/v1/replays", wish)
+        assert (status, problem["detail"]) == (409, "another replay runs; one at a time")
+
+        async def over() -> bool:
+            _, (only,) = await door.get("/v1/replays")
+            return bool(only["state"] != "running")
+
+        await until(over)
+        _, (done,) = await door.get("/v1/replays")
+        assert (done["state"], done["problem"]) == ("done", "")
+        assert [row["level"] for row in done["rows"]] == ["basic"]
+        async with door.session.get(f"{door.system.url}/v1/replays/1/report") as report:
+            assert "sandbox" in report.headers["Content-Security-Policy"]
+            assert "spike" in await report.text()
+
+    async def test_what_there_is_not_cannot_be_replayed(self, door: Door) -> None:
+        status, problem = await door.post("/v1/replays", {"scenario": "crahs"})
+        assert status == 404
+        assert "did you mean `crash`?" in problem["detail"]
+        assert (await door.get("/v1/replays/7/report"))[0] == 404
+        assert (await door.post("/v1/replays", {"scenario": "crash", "levels": ["x"]}))[0] == 400
+
+    async def test_one_that_runs_ends_with_the_runtime(self, tmp_path: Path) -> None:
+        (tmp_path / "mendel.toml").write_text(CONFIG)
+        async with AsyncExitStack() as stack:
+            system = await stack.enter_async_context(launch(tmp_path / "mendel.toml"))
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            door = Door(system, session, token_of(tmp_path / ".mendel"))
+            assert (await door.post("/v1/replays", {"scenario": "crash"}))[0] == 200
+            async with asyncio.timeout(2.0):
+                await stack.aclose()
 
 
 class TestStrangers:
