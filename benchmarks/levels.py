@@ -142,23 +142,30 @@ class Changing(DirectSystem):
     def findings(self) -> Counter[str]:
         """How many incidents there were, and what went wrong with them."""
         found: Counter[str] = Counter()
-        open_now: dict[str, str] = {}
+        open_now: dict[tuple[str, bool], str] = {}
         begun: Counter[str] = Counter()
         for message in self.heard:
             match message:
-                case IncidentOpened():
+                case IncidentOpened(target=target, incident=incident):
                     found["incidents"] += 1
-                    found["twice"] += message.target in open_now
-                    open_now[message.target] = message.incident
-                case IncidentClosed():
+                    found["twice"] += (target, _is_relief(incident)) in open_now
+                    open_now[target, _is_relief(incident)] = incident
+                case IncidentClosed(target=target, incident=incident):
                     found["closed"] += 1
-                    found["twice"] += open_now.pop(message.target, "") != message.incident
+                    known = open_now.pop((target, _is_relief(incident)), "")
+                    found["twice"] += known != incident
                 case ActionStarted():
                     begun[message.intent] += 1
-        known = {name: each.name for name, each in self.parts.casebook.incidents.items()}
-        found["lost"] += sum(known.get(name) != each for name, each in open_now.items())
+        book = self.parts.casebook
+        still = {each.name for each in (*book.incidents.values(), *book.load.reliefs.values())}
+        found["lost"] += sum(incident not in still for incident in open_now.values())
         found["twice"] += sum(count > 1 for count in begun.values())
         return found
+
+
+def _is_relief(incident: str) -> bool:
+    """Whether it is about load, which is held back beside whatever else is done."""
+    return "-L" in incident
 
 
 def healed(course: Course, level: Level, rng: random.Random | None) -> tuple[float, Counter[str]]:

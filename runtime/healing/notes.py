@@ -122,10 +122,12 @@ class Notes:
 
     def idle(self, target: str) -> list[RunAction]:
         """Commands that are still wanted although the component is well."""
+        if not self._by_intent:
+            return []  # For every healthy sample the rest would be felt.
         home = home_of(target)
-        if self._parts.casebook.status_of(home) is not Status.HEALTHY:
-            return []
         commands = self._commands.get(home, ())
+        if not commands or self._parts.casebook.status_of(home) is not Status.HEALTHY:
+            return []
         return [each for each in commands if each.action != NOTIFY and self.is_wanted(each)]
 
     def recovery(self, target: str) -> RecoveryStatus:

@@ -21,7 +21,6 @@ from ...documents.kinds import did_you_mean
 from ...errors import ConfigError
 from ..config import Config, Loaded, load
 from ..specs import ComponentSpec
-from ..world import RealWorld
 from .told import Deed, Manner, ToldWorld
 
 Source = Config | Loaded | str | os.PathLike[str] | Mapping[str, Any] | None
@@ -61,6 +60,8 @@ class Setup:
         defaults = structs.replace(config.defaults, level=checked_level(level))
         self.config = structs.replace(config, defaults=defaults)
         if world is None and config.components:
+            from ..world import RealWorld  # Late: most programs tell and act themselves.
+
             world = RealWorld(config.components, state=state, base=base)
         self.has_world = world is not None
         self.world = ToldWorld(world)
