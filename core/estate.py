@@ -183,10 +183,20 @@ class Estate:
         """Whether the action may run."""
         if objection := self.load.objection(incident, action, now_s):
             return objection
+        if self._stops_more_than_is_ill(incident, action):
+            return Denied(f"{action.name} would stop what serves on; it was taken in turn before")
         target = action.target or incident.target
         if objection := self._in_other_hands(incident, target, now_s):
             return objection
         return self.policy.rule(target, action, self._view(incident), now_s)
+
+    def _stops_more_than_is_ill(self, incident: CaseFile, action: ActionFacts) -> bool:
+        """Where replicas can be taken in turn, a plan does not stop all while some still serve."""
+        care = incident.care
+        if care.abilities.diagnoses or action.name != "restart" or action.target:
+            return False
+        answers = condition_of(incident.scores).answers or self.serves(incident, action)
+        return "rolling_restart" in care.plan and answers
 
     def _in_other_hands(self, incident: CaseFile, target: str, now_s: float) -> Denied | None:
         """What another incident has just done to a component has to show its effect first."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from clinic import Clinic
+from clinic import Clinic, a_care
 from mendel.bus.messages import Status, TargetAnnotated
+from mendel.core.playbook import PlaybookConfig
+from mendel.core.policy import ActionFacts
 from mendel.core.topology import Annotation
+from msgspec import structs
 
 REPLICAS = ("cart/1", "cart/2", "cart/3")
 
@@ -111,3 +114,16 @@ def test_news_of_incidents_that_are_over_concern_nobody() -> None:
     clinic.clear("cart/2")
 
     assert clinic.closed == [("cart", "healed")]
+
+
+def test_a_plan_stops_nobody_who_serves_on_where_replicas_can_be_taken_in_turn() -> None:
+    care = a_care("rolling_restart", "restart", "replace", playbook=PlaybookConfig(attempts=1))
+    actions = {**care.actions, "rolling_restart": ActionFacts(name="rolling_restart")}
+    clinic = Clinic({"cart": ()}, targets=REPLICAS, care=structs.replace(care, actions=actions))
+    clinic.well("cart/1")
+    clinic.sick("cart/2")
+
+    clinic.finish()
+    clinic.wait(60.0)
+
+    assert clinic.actions[:2] == ["cart: rolling_restart", "cart: replace"]
