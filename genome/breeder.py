@@ -15,10 +15,13 @@ from collections.abc import Mapping
 import msgspec
 
 from ..errors import WorkerLost
-from .task import FRAME_BYTES_MAX, Job, Order, Pause, Report, Resume, frame, report_of
+from .task import FRAME_BYTES_MAX, Advanced, Job, Order, Pause, Report, Resume, frame, report_of
 
 # Numeric libraries start a thread per core unless told otherwise; a share of one core is one.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+# How long a process that is done may take to end.
+_FAREWELL_S = 2.0
 
 
 class Worker:
@@ -36,6 +39,7 @@ class Worker:
         self._job = job
         self._environ = dict(os.environ) | _ONE_THREAD | dict(environ or {})
         self.is_paused = False
+        self._is_over = False
 
     async def __aenter__(self) -> Worker:
         self._process = await asyncio.create_subprocess_exec(
@@ -51,6 +55,9 @@ class Worker:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._is_over:  # It ends by itself; whoever has something to close may.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), _FAREWELL_S)
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()  # It owns nothing that a kill could break.
         assert self._process.stdin is not None, "it was given a pipe"
@@ -73,7 +80,9 @@ class Worker:
             size = int.from_bytes(await self._process.stdout.readexactly(4), "big")
             if size > FRAME_BYTES_MAX:
                 raise WorkerLost(f"the process that evolves tells {size} bytes at once")
-            return report_of(await self._process.stdout.readexactly(size))
+            report = report_of(await self._process.stdout.readexactly(size))
+            self._is_over = not isinstance(report, Advanced)
+            return report
         except asyncio.IncompleteReadError:
             code = await self._process.wait()
             raise WorkerLost(f"the process that evolves has ended (exit code {code})") from None
