@@ -19,7 +19,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -46,6 +46,7 @@ from judging import (
 )
 from mendel.errors import ConfigError
 from mendel.scenarios.simulator import GROUPS, SPLITS, Group, name_of
+from msgspec import structs
 from rich.console import Console
 from rich.progress import track
 
@@ -62,6 +63,9 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     verdicts = find_verdicts(tasks, Cache(options.cache), options.jobs)
+    if not verdicts:
+        print("no course was finished by everybody", file=sys.stderr)
+        return 130
     report = report_of(options, verdicts)
     if options.output == "json":
         print(json.dumps(report, indent=2))
@@ -90,16 +94,34 @@ def tasks_of(options: argparse.Namespace, groups: Sequence[Group]) -> Iterator[T
 
 
 def find_verdicts(tasks: Sequence[Task], kept: Cache, jobs: int) -> list[Verdict]:
-    """What came of each task, in their order; played where it is not known."""
+    """What came of each task, in their order; played where it is not known.
+
+    Interrupted, it gives what there is of courses that everybody has had.
+    """
     verdicts = {number: kept.get(task) for number, task in enumerate(tasks)}
     missing = [number for number, verdict in verdicts.items() if verdict is None]
     with _pool(jobs) as pool:
         running = {pool.submit(judge, tasks[number]): number for number in missing}
-        for future in _shown(as_completed(running), len(running), "runs"):
-            number = running[future]
-            verdicts[number] = future.result()
-            kept.put(tasks[number], future.result())
-    return [verdict for _, verdict in sorted(verdicts.items()) if verdict is not None]
+        try:
+            for future in _shown(as_completed(running), len(running), "runs"):
+                number = running[future]
+                verdicts[number] = future.result()
+                kept.put(tasks[number], future.result())
+        except KeyboardInterrupt:
+            print("interrupted: only what is finished is told", file=sys.stderr)
+    return _finished(tasks, verdicts)
+
+
+def _finished(tasks: Sequence[Task], verdicts: Mapping[int, Verdict | None]) -> list[Verdict]:
+    """The verdicts of all courses of which none is missing."""
+    missing = {
+        structs.replace(tasks[n], policy="") for n, verdict in verdicts.items() if verdict is None
+    }
+    return [
+        verdict
+        for number, verdict in sorted(verdicts.items())
+        if verdict is not None and structs.replace(tasks[number], policy="") not in missing
+    ]
 
 
 def ends_of(verdicts: Sequence[Verdict]) -> list[Ends]:
@@ -156,7 +178,7 @@ def _mean(scores: Iterable[float]) -> float | None:
 @contextmanager
 def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Processes that end with this one, however it ends."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # As Ctrl-C.
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
     try:
         yield pool
