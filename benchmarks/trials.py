@@ -89,7 +89,7 @@ def an_incident(number: int, rng: random.Random) -> PastIncident:
 
 def a_history() -> History:
     rng = random.Random(1)
-    means = {
+    means: dict[str, dict[str, Means]] = {
         kind: {
             name: Means(facts=ActionFacts(name=name, settle_s=5.0), run_s=3.0)
             for name in DEFAULT_PLANS[kind]
