@@ -196,9 +196,10 @@ class TestReplay:
         assert basic["difference"] is None
         assert basic["setup"] == f"{learner} at basic"
 
+    @pytest.mark.timeout(150)
     def test_two_processes_that_hash_differently_print_the_same_bytes(self) -> None:
-        """Every scenario that ships, up to a time when the faults of all have begun."""
-        library = [str(path) for path in shipped().values()][::6]
+        """Some of the scenarios that ship, up to a time when the faults of all have begun."""
+        library = [str(path) for path in shipped().values()][::10]
         arguments = ("replay", *library, "--level", "basic", "--seed", "1", "--until", "3m")
 
         first, second = (printed(*arguments, hash_seed=each) for each in ("1", "2"))
@@ -223,7 +224,7 @@ def printed(*arguments: str, hash_seed: str) -> bytes:
         (sys.executable, "-c", program, *arguments),
         env=os.environ | {"PYTHONHASHSEED": hash_seed},
         capture_output=True,
-        timeout=50,
+        timeout=70,
         check=False,
     )
     assert done.returncode in (0, 1), done.stderr.decode()  # Cut short, demands may not be kept.
