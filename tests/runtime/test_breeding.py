@@ -9,6 +9,7 @@ import pytest
 from histories import CONFIG, write_history
 from mendel.errors import ConfigError, PluginError
 from mendel.genome.service import EvolveConfig
+from mendel.genome.task import Task
 from mendel.runtime import breeding, rehearsed
 from mendel.runtime.config import Config, parse
 from msgspec import structs
@@ -16,7 +17,7 @@ from msgspec import structs
 GENE = "watch.thresholds.error_rate.samples"
 
 
-def a_task(path: Path, config: Config | None = None) -> breeding.Task:
+def a_task(path: Path, config: Config | None = None) -> Task:
     config = config or parse(CONFIG, "mendel.toml").config
     job = breeding.order(path, config, evolve=EvolveConfig(), seed=1, known=[{GENE: 4}])
     assert job.task == "mendel.runtime.breeding:task_of"

@@ -8,6 +8,7 @@ from mendel.agents.registry import LoadedAgent
 from mendel.core.detect import DEFAULT_THRESHOLDS, Threshold
 from mendel.core.gene import Gene
 from mendel.core.playbook import PlaybookConfig
+from mendel.core.topology import Kind
 from mendel.core.triage import TriageConfig
 from mendel.core.watch import WatchConfig
 from mendel.errors import ConfigError
@@ -70,7 +71,10 @@ class TestGenome:
     def test_the_order_of_strategies_is_a_gene_of_a_kind_as_far_as_its_actions_are_known(
         self,
     ) -> None:
-        known = {"database": ("clean_up", "restart"), "cache": ("restart",)}
+        known: dict[Kind, tuple[str, ...]] = {
+            "database": ("clean_up", "restart"),
+            "cache": ("restart",),
+        }
 
         genome = genome_of(WRITTEN, actions=known)
 
