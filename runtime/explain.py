@@ -172,11 +172,15 @@ def _diagnosed(transitions: Sequence[Transition], clock: _Clock) -> list[str]:
 
 
 def _done(history: IncidentHistory, clock: _Clock) -> list[str]:
-    moments = [(each.started_utc, _action(each, clock)) for each in history.actions]
+    # Of what is of the same moment the choice stands first, for it came first.
+    moments = [
+        (each.utc, f"{clock(each.utc)} chosen: {each.record.choice}")
+        for each in history.transitions[1:]
+        if each.record.choice
+    ]
+    moments += [(each.started_utc, _action(each, clock)) for each in history.actions]
     for transition in history.transitions[1:]:
         record = transition.record
-        if record.choice:
-            moments.append((transition.utc, f"{clock(transition.utc)} chosen: {record.choice}"))
         if record.stage not in _SEEKING | _JUDGING | {"recovering"}:
             moments.append((transition.utc, f"{clock(transition.utc)} {record.reason}"))
     lines = [line for _, line in sorted(moments, key=lambda moment: moment[0])]

@@ -133,12 +133,12 @@ def test_why_an_action_was_taken_before_others_stands_before_it() -> None:
     history = a_history(
         OPENED,
         a_record("recovering", "it depends on nothing; runs restart", 100.2, choice=choice),
-        actions=(a_run("restart", 100.3),),
+        actions=(a_run("restart", 100.2),),
     )
 
     assert explain(history).done == (
         f"+200ms chosen: {choice}",
-        "+300ms restart on db: its end is not on record",
+        "+200ms restart on db: its end is not on record",
     )
 
 
