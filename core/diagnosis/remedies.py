@@ -136,9 +136,13 @@ def _of(each: Hypothesis, scene: Scene, declared: Declared) -> Iterator[Step]:
             found = [_find(action, component, component, declared)]
         ready = [step for step in found if step is not None]
         if ready:
-            last = ready[-1]
+            key, facts = ready[-1]
             before = tuple(key for key, _ in ready[:-1])
-            yield Step(key=last[0], facts=last[1], prior=grade, before=before)
+            # What is gone already costs nobody any capacity.
+            is_gone = scope == _WHERE and all(scene.of(name).is_dead for name in each.where)
+            disrupts = facts.disruptive and not is_gone
+            facts = structs.replace(facts, disruptive=disrupts)
+            yield Step(key=key, facts=facts, prior=grade, before=before)
 
 
 def _find(

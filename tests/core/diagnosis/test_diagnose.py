@@ -34,6 +34,13 @@ class TestSteps:
     def test_when_all_are_gone_the_component_is_treated_as_one(self) -> None:
         assert steps(dict.fromkeys(REPLICAS, DEAD)) == ["restart", "replace"]
 
+    def test_what_is_gone_already_costs_no_capacity(self) -> None:
+        gone = diagnose(a_scene({"cart/2": DEAD}), declared).steps
+        hung = diagnose(a_scene({"cart/2": HUNG}), declared).steps
+
+        assert [each.facts.disruptive for each in gone] == [False, False]
+        assert [each.facts.disruptive for each in hung] == [True, True]
+
     def test_the_callers_are_treated_for_their_dead_connections(self) -> None:
         stale = dict.fromkeys(("web>cart", "app>cart"), Signs(known=True, errors=0.9))
         found = diagnose(a_scene(stale), declared).steps
