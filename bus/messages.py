@@ -196,6 +196,8 @@ class AnomalyDetected(Message, frozen=True, kw_only=True):
         reason: value, expected band and evidence in words.
         own: whether the metric speaks of the target alone (its process, its memory), so that a
             sick dependency cannot explain it.
+        due_s: earliest and latest moment at which the metric will reach its limit, when that is
+            only foreseen; the target is still well.
     """
 
     target: str
@@ -206,6 +208,7 @@ class AnomalyDetected(Message, frozen=True, kw_only=True):
     detected_s: float
     reason: str = ""
     own: bool = False
+    due_s: tuple[float, float] | None = None
 
 
 class AnomalyCleared(Message, frozen=True, kw_only=True):

@@ -23,23 +23,17 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Annotated
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, ClassVar
 
 from msgspec import Meta, Struct
 
-from .detect import Threshold, Verdict
 from .gene import Gene
 from .lanes import One
-from .roles import Role, role_of
 from .seasons import DAY_S, Season
 
 _ONE = One()
-
-# Metrics that fill something up. Rates and latencies jump.
-FILLING: frozenset[Role] = frozenset(("memory", "disk", "pool", "queue"))
-_WHOLE: frozenset[Role] = frozenset(("memory", "disk", "pool"))
-_LIMITS = ("limit", "max", "capacity", "total")
 
 # Least squares over 12 samples of clean series found a trend in most of them, over 36 in few, over
 # 72 in none (operations metrics at one sample a minute).
@@ -48,7 +42,7 @@ LEAST, MOST = 36, 72
 WIDTHS = (1.0, 6.0, 36.0, 216.0, 1296.0)
 # The limit is at most this share of the fitted time ahead.
 AHEAD_SHARE = 2.0 / 3.0
-# Growth over the series in standard deviations of the scatter; slopes of the halves over each other.
+# Growth over the series in standard deviations of the scatter; slope of one half over the other.
 STRAIGHT, ALIKE = 6.0, 2.0
 # Of a normal error this many standard deviations are on one side for an interval that holds in nine
 # of ten; a step more or less is never known.
@@ -62,7 +56,10 @@ HIGHEST = 2.5
 FALL_CHANGES, FALL_SHARE = 8.0, 0.02
 TEETH = 4
 _PEAKS = 5
-_CHANGE_SHARE = 0.05
+_CHANGE_SHARE, _CHANGES = 0.05, 10
+# A series of which more than a quarter is guessed, because samples come less often than its steps,
+# is none.
+REAL_SHARE = 0.75
 # What has reached its limit is forecast again once it is this far below.
 _REARM_SHARE = 0.9
 
@@ -80,6 +77,10 @@ class ForecastConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     lead_s: Annotated[float, Meta(gt=0), Gene(low=30, high=1800, scale="log", unit="s")] = 180.0
     used_share: Annotated[float, Meta(ge=0, lt=1), Gene(low=0.2, high=0.9)] = 0.5
     clear: Annotated[int, Meta(ge=1, le=60)] = 3
+
+    # What fills up here is no matter of what it needs, and what a booting target shows is no trend.
+    own: ClassVar[bool] = True
+    booting: ClassVar[bool] = False
 
 
 class Forecast(Struct, frozen=True, kw_only=True):
@@ -123,34 +124,6 @@ class Tally(Struct):
         self.prevented += other.prevented
 
 
-def limit_of(
-    metric: str, metrics: Mapping[str, float], threshold: Threshold | None
-) -> float | None:
-    """The value that a metric must not reach; ``None`` when nobody knows one.
-
-    A threshold says it; else a metric of the same name with ``limit``, ``max``, ``capacity`` or
-    ``total`` in it; else shares of what is used end at 1.
-
-    Example:
-        >>> limit_of("memory_bytes", {"memory_limit_bytes": 2e9}, None)
-        2000000000.0
-        >>> limit_of("disk_share", {}, None)
-        1.0
-    """
-    role = role_of(metric)
-    if role not in FILLING:
-        return None
-    if threshold is not None and threshold.above is not None:
-        return threshold.above
-    words = metric.split("_")
-    for word in _LIMITS:
-        name = "_".join((*words[:-1], word, words[-1]))
-        if metrics.get(name, 0.0) > 0.0:
-            return metrics[name]
-    is_share = words[-1] in ("share", "ratio", "utilization")
-    return 1.0 if is_share and role in _WHOLE else None
-
-
 class _Line(Struct, frozen=True):
     """A straight line through a series, its newest end, and how sure both are."""
 
@@ -170,7 +143,7 @@ def fit(values: Sequence[float]) -> _Line:
     off = [each - mean - slope * (i - middle) for i, each in enumerate(values)]
     square = math.fsum(each * each for each in off)
     scatter = math.sqrt(square / (n - 2))
-    near = math.fsum(one * other for one, other in zip(off, off[1:], strict=False))
+    near = math.fsum(one * other for one, other in pairwise(off))
     alike = min(max(near / square, 0.0), 0.9) if square > 0.0 else 0.0
     wider = math.sqrt((1.0 + alike) / (1.0 - alike))
     return _Line(
@@ -217,11 +190,12 @@ def _is_straight(values: Sequence[float], line: _Line) -> bool:
 class _Series:
     """Means of a metric over steps of one width, the newest ones."""
 
-    __slots__ = ("count", "start_s", "total", "values", "width_s")
+    __slots__ = ("count", "real", "start_s", "total", "values", "width_s")
 
     def __init__(self, width_s: float) -> None:
         self.width_s = width_s
         self.values: deque[float] = deque(maxlen=MOST)
+        self.real: deque[bool] = deque(maxlen=MOST)
         self.start_s = math.nan
         self.total = 0.0
         self.count = 0
@@ -235,8 +209,10 @@ class _Series:
             # Steps without a value are as the one before: a gap is no news.
             if self.count:
                 self.values.append(self.total / self.count)
+                self.real.append(True)
             elif self.values:
                 self.values.append(self.values[-1])
+                self.real.append(False)
             self.start_s += self.width_s
             self.total, self.count = 0.0, 0
         self.total += value
@@ -246,6 +222,7 @@ class _Series:
     def clear(self, now_s: float) -> None:
         """Forget everything: it was another time."""
         self.values.clear()
+        self.real.clear()
         self.start_s, self.total, self.count = now_s, 0.0, 0
 
 
@@ -262,6 +239,7 @@ class Forecaster:
 
     __slots__ = (
         "_change",
+        "_changes",
         "_day",
         "_falls",
         "_last",
@@ -278,7 +256,7 @@ class Forecaster:
         self.config = config
         self.tally = Tally()
         self._series = [_Series(width * every_s) for width in WIDTHS]
-        self._change = 0.0
+        self._change, self._changes = 0.0, 0
         self._falls: deque[tuple[float, float]] = deque(maxlen=_PEAKS)
         self._last = math.nan
         self._day = Season(_ONE, DAY_S)
@@ -319,7 +297,9 @@ class Forecaster:
         self, series: _Series, value: float, usual: float, limit: float, now_s: float
     ) -> Forecast | None:
         values = list(series.values)
-        if len(values) < LEAST or self._reached or value < self.config.used_share * limit:
+        if len(values) < LEAST or sum(series.real) < REAL_SHARE * len(values):
+            return None
+        if self._reached or value < self.config.used_share * limit:
             return None
         for size in range(len(values), LEAST - 1, -(MOST - LEAST) // 2):
             part = values[-size:]
@@ -346,10 +326,13 @@ class Forecaster:
         self._last = value
         if change != change:
             return
-        if -change >= max(FALL_CHANGES * self._change, FALL_SHARE * limit):
+        known = self._changes >= _CHANGES
+        if known and -change >= max(FALL_CHANGES * self._change, FALL_SHARE * limit):
             self._falls.append((now_s, value - change))
         else:
-            self._change += _CHANGE_SHARE * (abs(change) - self._change)
+            self._changes += 1
+            share = max(_CHANGE_SHARE, 1.0 / self._changes)
+            self._change += share * (abs(change) - self._change)
 
     def _sees_through_teeth(self, span_s: float, value: float) -> bool:
         """Whether a trend over so long a time is more than the rise to the next release."""
@@ -368,7 +351,7 @@ class Forecaster:
         return max(HIGHEST * 0.886 * self._change, *peaks, 0.0)
 
     def _take_off_day(self, value: float, now_s: float) -> float:
-        """How far from its mean the metric usually is at this time of the day; 0 before that is known.
+        """How far off its mean the metric usually is at this time of the day; 0 while unknown.
 
         The mean runs over a day, so that what grows day by day is not taken for usual.
         """
@@ -399,73 +382,3 @@ class Forecaster:
         self.tally.prevented += prevented
         self.tally.held += held
         self.tally.missed += not (held or prevented)
-
-
-class ForecastDetector:
-    """A forecast as a detector: in alarm while a limit is likely to be reached within the lead.
-
-    It has the face of `mendel.core.detect.ThresholdDetector`, so that what is foreseen opens an
-    incident, is acted on and verified as what is seen.
-
-    Attributes:
-        alarmed: whether such a forecast stands.
-        onset_s: when it was made; infinite when there is none.
-        limit: what the metric must not reach.
-    """
-
-    __slots__ = (
-        "_clear",
-        "_forecast",
-        "_held_until_s",
-        "_owes",
-        "alarmed",
-        "config",
-        "limit",
-        "onset_s",
-        "source",
-    )
-
-    # What a target shows while it boots is no trend.
-    own = True
-    booting = False
-
-    def __init__(self, config: ForecastConfig, every_s: float = 1.0) -> None:
-        self.config = config
-        self.source = Forecaster(config, every_s)
-        self.alarmed = False
-        self.onset_s = math.inf
-        self.limit = math.nan
-        self._forecast: Forecast | None = None
-        self._clear = config.clear
-        self._owes = 0
-        self._held_until_s = -math.inf
-
-    @property
-    def suspect(self) -> bool:
-        """Whether samples without a forecast are still owed."""
-        return self._owes > 0
-
-    def update(self, value: float, taken_s: float) -> Verdict:
-        """Take one sample; `limit` was set before."""
-        if value != value or taken_s < self._held_until_s:
-            return Verdict.UNCHANGED
-        found = self.source.take(value, self.limit, taken_s)
-        if found is not None:
-            self._forecast = found
-        standing = self._forecast
-        if standing is not None and self._is_due(standing, value, taken_s):
-            self._owes = self._clear
-            if self.alarmed:
-                return Verdict.UNCHANGED
-            self.alarmed, self.onset_s = True, taken_s
-            return Verdict.RAISED
-        self._owes = max(self._owes - 1, 0)
-        if self.alarmed and not self._owes:
-            self.alarmed, self.onset_s, self._forecast = False, math.inf, None
-            return Verdict.CLEARED
-        return Verdict.UNCHANGED
-
-    def _is_due(self, forecast: Forecast, value: float, now_s: float) -> bool:
-        """Whether it still stands, and the limit may be reached within the lead."""
-        is_current = now_s <= forecast.late_s and value >= self.config.used_share * forecast.limit
-        return is_current and forecast.early_s - now_s <= self.config.lead_s

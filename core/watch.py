@@ -17,9 +17,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated
-
-from msgspec import Meta, Struct, structs
 
 from ..bus.messages import (
     AnomalyCleared,
@@ -29,15 +26,14 @@ from ..bus.messages import (
     Message,
     Status,
 )
-from .detect import DEFAULT_THRESHOLDS, Threshold, ThresholdDetector, Verdict
-from .detect_adaptive import AdaptiveDetection, AdaptiveDetector
-from .levels import Abilities
+from .detect import Threshold, Verdict
+from .forecast import Tally
+from .foresight import ForecastDetector, limit_of
 from .load import LoadSigns, LoadWatch
 from .topology import home_of
-from .usual import UsualDetector, UsualLine, usual_line
-
-Detector = ThresholdDetector | AdaptiveDetector | UsualDetector
-Detection = Threshold | AdaptiveDetection | UsualLine
+from .watching import Detector, HowJudged, back, configs_of, detector_of
+from .watching import WatchConfig as WatchConfig
+from .watching import fitted as fitted
 
 # What a refused connection says of the answer, and a missing answer of its content, is nothing:
 # one fact is one anomaly.
@@ -46,32 +42,6 @@ _IMPLIED_BY = {"reachable": ("answered", "ok"), "answered": ("ok",)}
 
 # What guarded calls are called where probes have names.
 CALLS = "calls"
-
-
-class WatchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a target is watched.
-
-    Attributes:
-        thresholds: by metric; they replace or complete the defaults of `core/detect.py`.
-        adaptive: metrics that are compared with their own past, beside their threshold if they
-            have one, and how.
-        confirm_s: a target that is not healthy is looked at this often, if that is sooner than
-            its probe's own interval: doubts are settled fast, both ways.
-        silent_s: without a sample for this long a probe counts as silent; never less than three
-            of its intervals.
-        usual: whether metrics that have neither are compared with what is usual for them, as far
-            as their name tells what they speak of; levels that adapt do so by themselves.
-        window_rows: how many readings are kept for the record of an incident.
-        load: when it is overloaded; ``None`` at levels that do not control load.
-    """
-
-    thresholds: dict[str, Threshold] = {}
-    adaptive: dict[str, AdaptiveDetection] = {}
-    confirm_s: Annotated[float, Meta(gt=0)] = 0.25
-    silent_s: Annotated[float, Meta(gt=0)] = 10.0
-    usual: bool = False
-    window_rows: Annotated[int, Meta(ge=1, le=10_000)] = 120
-    load: LoadSigns | None = LoadSigns()
 
 
 class TargetWatch:
@@ -117,7 +87,7 @@ class TargetWatch:
         self._excused_until_s = -math.inf
         self._acted_on = False
         self._load = _load_watch(target, config)
-        self._rested: dict[str, dict[Detection, Detector]] = {}
+        self._rested: dict[str, dict[HowJudged, Detector]] = {}
 
     def on_sample(
         self, probe: str, metrics: Mapping[str, float], detail: str, now_s: float
@@ -168,6 +138,10 @@ class TargetWatch:
                 continue
             self._probe_of[metric] = probe
             for detector in self._detectors_of(metric):
+                if isinstance(detector, ForecastDetector) and not self._sets_limit(
+                    detector, metric, metrics
+                ):
+                    continue
                 if self._is_excused(detector, value, now_s):
                     detector.ask_for_proof()
                     continue
@@ -182,6 +156,14 @@ class TargetWatch:
         """A probe has just looked and is asked for its next look later than usual by a factor."""
         patience_s = self.silent_after_s.get(probe, self.config.silent_s)
         self._due_s[probe] += patience_s * (factor - 1.0)
+
+    def _sets_limit(
+        self, detector: ForecastDetector, metric: str, metrics: Mapping[str, float]
+    ) -> bool:
+        """Whether anybody knows what the metric must not reach."""
+        limit = limit_of(metric, metrics, self.config.thresholds.get(metric))
+        detector.limit = math.nan if limit is None else limit
+        return limit is not None
 
     def on_sweep(self, now_s: float) -> list[Message]:
         """Look for probes that have fallen silent."""
@@ -200,6 +182,14 @@ class TargetWatch:
     def on_booting(self, until_s: float, now_s: float) -> list[Message]:
         """The target boots until ``until_s`` at the latest, and then has to have proven itself."""
         return self._excuse(until_s, now_s, acted_on=False)
+
+    def forecasts(self) -> Tally:
+        """What became of all that was foreseen so far."""
+        tally = Tally()
+        for each in self._live():
+            if isinstance(each, ForecastDetector):
+                tally.add(each.source.tally)
+        return tally
 
     def detectors(self) -> Mapping[str, tuple[Detector, ...]]:
         """What judges each metric that was seen so far."""
@@ -239,7 +229,7 @@ class TargetWatch:
         self._reload(config.load)
         events = [] if silent_after_s is None else self._with_probes(silent_after_s, now_s)
         for metric, detectors in list(self._detectors.items()):
-            configs = _configs_of(config, metric)
+            configs = configs_of(config, metric)
             if [each.config for each in detectors] == configs:
                 continue
             self._detectors[metric] = self._exchanged(metric, detectors, configs)
@@ -263,13 +253,13 @@ class TargetWatch:
         return events
 
     def _exchanged(
-        self, metric: str, detectors: Sequence[Detector], configs: Sequence[Detection]
+        self, metric: str, detectors: Sequence[Detector], configs: Sequence[HowJudged]
     ) -> tuple[Detector, ...]:
         """Detectors for other configs: those of now, those that rest, and fresh ones."""
-        live: dict[Detection, Detector] = {each.config: each for each in detectors}
+        live: dict[HowJudged, Detector] = {each.config: each for each in detectors}
         rested = self._rested.pop(metric, {})
-        found = [live.pop(each) if each in live else _back(each, rested) for each in configs]
-        learned: dict[Detection, Detector] = {
+        found = [live.pop(each) if each in live else back(each, rested) for each in configs]
+        learned: dict[HowJudged, Detector] = {
             name: each for name, each in live.items() if not isinstance(name, Threshold)
         }
         if learned:  # The last ones only: who tries many configs in turn keeps no more than that.
@@ -315,7 +305,7 @@ class TargetWatch:
         try:
             return self._detectors[metric]
         except KeyError:
-            detectors = tuple(_detector(each) for each in _configs_of(self.config, metric))
+            detectors = tuple(detector_of(each) for each in configs_of(self.config, metric))
             return self._detectors.setdefault(metric, detectors)
 
     def _cleared(self, metric: str, now_s: float) -> list[Message]:
@@ -337,6 +327,7 @@ class TargetWatch:
             detected_s=now_s,
             reason=f"{reason} ({self._detail})" if self._detail else reason,
             own=detector.config.own,
+            due_s=detector.due_s if isinstance(detector, ForecastDetector) else None,
         )
 
     def _with_status(self, events: list[Message], now_s: float) -> list[Message]:
@@ -384,46 +375,10 @@ class TargetWatch:
         return Status.HEALTHY, "all metrics within bounds"
 
 
-def fitted(config: WatchConfig, abilities: Abilities) -> WatchConfig:
-    """How a component is watched on a level that has these abilities."""
-    return structs.replace(
-        config,
-        load=config.load if abilities.controls_load else None,
-        usual=config.usual or abilities.adapts,
-    )
-
-
 def _load_watch(target: str, config: WatchConfig) -> LoadWatch | None:
     """Load is a matter of whole components: what comes to one replica is the balancer's to say."""
     is_whole = home_of(target) == target
     return LoadWatch(target, config.load) if config.load is not None and is_whole else None
-
-
-def _configs_of(config: WatchConfig, metric: str) -> list[Detection]:
-    """How a metric is judged: by its line, by its past, by both, or not at all."""
-    threshold = config.thresholds.get(metric) or DEFAULT_THRESHOLDS.get(metric)
-    adaptive = config.adaptive.get(metric)
-    found: list[Detection] = [each for each in (threshold, adaptive) if each is not None]
-    line = usual_line(metric) if config.usual and not found else None
-    return found if line is None else [line]
-
-
-def _detector(config: Detection) -> Detector:
-    match config:
-        case Threshold():
-            return ThresholdDetector(config)
-        case UsualLine():
-            return UsualDetector(config)
-        case _:
-            return AdaptiveDetector(config)
-
-
-def _back(config: Detection, rested: Mapping[Detection, Detector]) -> Detector:
-    """A detector that has to see good samples first; one that rested goes on with what it knows."""
-    known = rested.get(config)
-    detector = _detector(config) if known is None else known.renewed()
-    detector.ask_for_proof()
-    return detector
 
 
 def implied_by(metrics: Mapping[str, float]) -> tuple[str, ...]:

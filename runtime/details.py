@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from ..core.detect import Threshold
+from ..core.detect_adaptive import AdaptiveDetector
 from ..core.records import WindowRecord
 from ..core.rounds import Chart
 from ..core.watch import TargetWatch
@@ -75,8 +76,8 @@ def bands_of(watch: TargetWatch) -> dict[str, Band]:
             config = detector.config
             if isinstance(config, Threshold):
                 bands[metric] = (config.below, config.above)
-            elif metric not in bands:  # A line that a person drew is the one to show.
-                low, high = detector.band  # type: ignore[union-attr]
+            elif isinstance(detector, AdaptiveDetector) and metric not in bands:
+                low, high = detector.band  # A line that a person drew is the one to show.
                 bands[metric] = (_finite(low), _finite(high))
     return bands
 

@@ -23,6 +23,7 @@ from .physics import totals
 from .simulation import Simulation
 
 GIB = float(1 << 30)  # Every replica is killed when it uses more than this.
+_KNOWN = {"memory_limit_bytes": GIB}
 
 
 class Monitoring(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -129,7 +130,8 @@ class Instruments:
         if not alive:
             return Sample({"alive": 0.0}, "exited")
         asked, words = self._asked_components.metrics(number)
-        return Sample({"alive": alive, **asked, **self._components.metrics(number)}, words)
+        metrics = {"alive": alive, **asked, **self._components.metrics(number)}
+        return Sample(metrics | _KNOWN, words)
 
     def _replica(self, number: int) -> Sample:
         place = self._replicas.places[number]
@@ -138,7 +140,7 @@ class Instruments:
         if self._death[place]:
             return Sample({"alive": 0.0}, "exited")
         asked, words = self._asked_replicas.metrics(number)
-        return Sample({"alive": 1.0, **asked, **self._replicas.metrics(number)}, words)
+        return Sample({"alive": 1.0, **asked, **self._replicas.metrics(number)} | _KNOWN, words)
 
     def _edge(self, number: int) -> Sample:
         """Calls as the caller sees them."""
