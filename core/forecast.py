@@ -210,7 +210,7 @@ class _Series:
             if self.count:
                 self.values.append(self.total / self.count)
                 self.real.append(True)
-            elif self.values:
+            else:
                 self.values.append(self.values[-1])
                 self.real.append(False)
             self.start_s += self.width_s
