@@ -20,6 +20,15 @@ _WHOLE: frozenset[Role] = frozenset(("memory", "disk", "pool"))
 _LIMITS = ("limit", "max", "capacity", "total")
 
 
+# A disk that has room has nothing that could be cleaned up.
+_DISK_SHARE = 0.85
+
+
+def least_share_of(metric: str) -> float:
+    """Share of its limit below which nothing can be done about a metric."""
+    return _DISK_SHARE if role_of(metric) == "disk" else 0.0
+
+
 def limit_of(
     metric: str, metrics: Mapping[str, float], threshold: Threshold | None
 ) -> float | None:
@@ -60,6 +69,7 @@ class ForecastDetector:
         alarmed: whether such a forecast stands.
         onset_s: when it was made; infinite when there is none.
         limit: what the metric must not reach.
+        least_share: below this share of it there is nothing to be done yet.
         forecast: the newest one.
         source: makes them.
     """
@@ -70,6 +80,7 @@ class ForecastDetector:
         "alarmed",
         "config",
         "forecast",
+        "least_share",
         "limit",
         "onset_s",
         "source",
@@ -81,6 +92,7 @@ class ForecastDetector:
         self.alarmed = False
         self.onset_s = math.inf
         self.limit = math.nan
+        self.least_share = 0.0
         self.forecast: Forecast | None = None
         self._owes = 0
         self._held_until_s = -math.inf
@@ -151,7 +163,8 @@ class ForecastDetector:
 
     def _is_due(self, forecast: Forecast, value: float, now_s: float) -> bool:
         """Whether it still stands, and the limit may be reached within the lead."""
-        is_current = now_s <= forecast.late_s and value >= self.config.used_share * forecast.limit
+        share = max(self.config.used_share, self.least_share)
+        is_current = now_s <= forecast.late_s and value >= share * forecast.limit
         return is_current and forecast.early_s - now_s <= self.config.lead_s
 
 

@@ -28,7 +28,7 @@ from ..bus.messages import (
 )
 from .detect import Threshold, Verdict
 from .forecast import Tally
-from .foresight import ForecastDetector, limit_of
+from .foresight import ForecastDetector, least_share_of, limit_of
 from .load import LoadSigns, LoadWatch
 from .topology import home_of
 from .watching import Detector, HowJudged, back, configs_of, detector_of
@@ -163,6 +163,7 @@ class TargetWatch:
         """Whether anybody knows what the metric must not reach."""
         limit = limit_of(metric, metrics, self.config.thresholds.get(metric))
         detector.limit = math.nan if limit is None else limit
+        detector.least_share = least_share_of(metric)
         return limit is not None
 
     def on_sweep(self, now_s: float) -> list[Message]:

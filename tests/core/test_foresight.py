@@ -62,6 +62,15 @@ class TestForecastDetector:
         words = detector.describe("disk_share", 0.95)
         assert words.startswith("disk_share is 0.95 and grows by 0.001 a second: it reaches 1 in ")
 
+    def test_a_disk_is_no_matter_before_there_is_something_to_clean_up(self) -> None:
+        watch = TargetWatch("db", WatchConfig(), {"p": 10.0})
+        fills = [{"disk_share": 0.3 + step / 1000.0} for step in range(690)]
+
+        told = [watch.on_sample("p", each, "", float(n)) for n, each in enumerate(fills)]
+
+        found = [each for events in told for each in events if isinstance(each, AnomalyDetected)]
+        assert [each.value for each in found] == [pytest.approx(0.85, abs=0.01)]
+
     def test_before_that_it_tells_how_full_it_is(self) -> None:
         detector = ForecastDetector(ForecastConfig())
         assert detector.score(0.5) == 0.0
@@ -137,7 +146,9 @@ class TestWatch:
         config = fitted(WatchConfig(), LEVELS["advanced"])
         watch = TargetWatch("cart", config, {"p": 10.0})
 
-        assert self.told(watch, self.leak(memory_limit_bytes=1000.0)) == []
+        told = self.told(watch, self.leak(memory_limit_bytes=1000.0))
+
+        assert [each for each in told if isinstance(each, AnomalyDetected) and each.due_s] == []
 
     def test_only_forecasts_are_counted(self) -> None:
         config = WatchConfig(thresholds={"memory_bytes": Threshold(above=1000.0)})
