@@ -40,7 +40,8 @@ class TestLine:
     def test_it_goes_through_points_on_a_line_without_an_error(self) -> None:
         line = fit([1.0 + 0.5 * step for step in range(40)])
 
-        assert (line.level, line.slope) == (pytest.approx(20.5), pytest.approx(0.5))
+        assert line.level == pytest.approx(20.5)
+        assert line.slope == pytest.approx(0.5)
         assert line.level_error == pytest.approx(0.0, abs=1e-12)
 
     def test_its_errors_are_those_of_the_textbook(self) -> None:

@@ -62,6 +62,7 @@ async def test_a_healthy_component_reads_healthy() -> None:
         "error_rate": 0.0,
         "latency_s": 0.05,
         "queue_items": 0.0,
+        "memory_limit_bytes": 2**30,
         "disk_share": 0.3,
         "connections_share": 0.02,
         "retries_rate": 0.0,
