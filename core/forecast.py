@@ -202,7 +202,8 @@ class _Series:
 
     def add(self, value: float, now_s: float) -> bool:
         """Take a value; tells whether a step came to its end before it."""
-        if not now_s < self.start_s + self.width_s * (MOST + 1):
+        is_empty = not self.count and not self.values
+        if is_empty or not now_s < self.start_s + self.width_s * (MOST + 1):
             self.clear(now_s)
         ended = now_s >= self.start_s + self.width_s
         while now_s >= self.start_s + self.width_s:

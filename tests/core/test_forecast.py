@@ -158,6 +158,16 @@ class TestForecaster:
 
         assert forecaster.take(0.85, 1.0, 200_000.0) is None
 
+    @pytest.mark.parametrize("silence_s", [0.5, 5.0, 60.0, 1e6])
+    def test_the_first_sample_after_it_was_acted_on_may_take_its_time(
+        self, silence_s: float
+    ) -> None:
+        forecaster = Forecaster(ForecastConfig())
+        forecaster.take(1.0, 100.0, 0.0)
+        forecaster.forget(1.0)
+
+        assert forecaster.take(1.0, 100.0, 1.0 + silence_s) is None
+
     def test_below_half_of_the_limit_nothing_is_foreseen(self) -> None:
         _, told = followed(np.linspace(0.1, 0.49, 2000))
 
