@@ -99,8 +99,8 @@ class ForecastDetector:
 
     @property
     def suspect(self) -> bool:
-        """Whether samples without a forecast are still owed."""
-        return self._owes > 0
+        """Whether samples without a forecast are still owed; without a limit there is no sample."""
+        return self._owes > 0 and self.limit == self.limit
 
     def update(self, value: float, taken_s: float) -> Verdict:
         """Take one sample; `limit` was set before. ``nan`` is no sample."""

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from mendel.bus.messages import AnomalyCleared, AnomalyDetected, LoadChanged, Message
+from mendel.bus.messages import AnomalyCleared, AnomalyDetected, LoadChanged, Message, Status
 from mendel.core.detect import Threshold, Verdict
 from mendel.core.forecast import ForecastConfig
 from mendel.core.foresight import ForecastDetector, limit_of
@@ -70,6 +70,16 @@ class TestForecastDetector:
 
         found = [each for events in told for each in events if isinstance(each, AnomalyDetected)]
         assert [each.value for each in found] == [pytest.approx(0.85, abs=0.01)]
+
+    def test_what_has_no_limit_owes_no_proof_after_an_action(self) -> None:
+        watch = TargetWatch("db", WatchConfig(), {"p": 10.0})
+        for now_s in range(5):
+            watch.on_sample("p", {"ok": 1.0, "queue_items": 3.0}, "", float(now_s))
+        watch.on_action_started(6.0, 5.0)
+        for now_s in range(6, 12):
+            watch.on_sample("p", {"ok": 1.0, "queue_items": 3.0}, "", float(now_s))
+
+        assert watch.status is Status.HEALTHY
 
     def test_before_that_it_tells_how_full_it_is(self) -> None:
         detector = ForecastDetector(ForecastConfig())
