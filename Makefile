@@ -27,10 +27,10 @@ endif
 demo: .venv/run.ready
 	@$(BIN)/mendel demo $(ARGS)
 
-# Coverage data is taken along the way, at no second run: `.venv/bin/coverage report` shows it.
+# As many tests at once as there are cores. Coverage data is taken along the way, at no second run: `.venv/bin/coverage report` shows it.
 test: .venv/test.ready
 	@rm -f .coverage .coverage.*
-	@$(BIN)/coverage run -m pytest $(ARGS); status=$$?; $(BIN)/coverage combine -q; exit $$status
+	@$(BIN)/coverage run -m pytest --numprocesses auto --dist worksteal $(ARGS); status=$$?; $(BIN)/coverage combine -q; exit $$status
 
 # What a reader could find without running the program. Types and imports are those of the wheel,
 # unpacked: the folders of the checkout are not called as the package is.
