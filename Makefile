@@ -22,13 +22,17 @@ endif
 
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: demo test check bench docs clean
+.PHONY: demo test coverage check bench docs clean
 
 demo: .venv/run.ready
 	@$(BIN)/mendel demo $(ARGS)
 
-# As many tests at once as there are cores. Coverage data is taken along the way, at no second run: `.venv/bin/coverage report` shows it.
+# As many tests at once as there are cores; ARGS="-m long" runs those that are left out for their
+# length. `make coverage` takes coverage data along the way, which is slow for simulations.
 test: .venv/test.ready
+	@$(BIN)/python -m pytest --numprocesses auto --dist worksteal $(ARGS)
+
+coverage: .venv/test.ready
 	@rm -f .coverage .coverage.*
 	@$(BIN)/coverage run -m pytest --numprocesses auto --dist worksteal $(ARGS); status=$$?; $(BIN)/coverage combine -q; exit $$status
 

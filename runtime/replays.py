@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import time
+from asyncio.subprocess import Process
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cache
@@ -174,21 +175,7 @@ class Replays:
 
     async def _run(self, view: ReplayView) -> None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            _PROGRAM,
-            "replay",
-            view.scenario,
-            *(f"--level={level}" for level in view.levels),
-            f"--seed={view.seed}",
-            f"--report={self._report(view.replay)}",
-            "--output=json",
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C is for mendel, which then ends it.
-        )
+        process = await self._started(view)
         try:
             os.setpriority(os.PRIO_PROCESS, process.pid, _NICE)
             async with asyncio.timeout(REPLAY_S_MAX):
@@ -204,6 +191,33 @@ class Replays:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+
+    async def _started(self, view: ReplayView) -> Process:
+        """Its process; one that is begun is known, so that it can be ended, whatever happens."""
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                _PROGRAM,
+                "replay",
+                view.scenario,
+                *(f"--level={level}" for level in view.levels),
+                f"--seed={view.seed}",
+                f"--report={self._report(view.replay)}",
+                "--output=json",
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for mendel, which then ends it.
+            )
+        )
+        try:
+            return await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            process = await starting
+            process.kill()
+            await process.wait()
+            raise
 
     def _end(self, view: ReplayView, **result: Any) -> None:
         state = "failed" if result.get("problem") else "done"

@@ -14,6 +14,7 @@ from mendel.bus.messages import (
     ResumeTarget,
     Status,
     StoreDegraded,
+    Symptom,
     message_types,
 )
 
@@ -33,6 +34,8 @@ SAMPLES: dict[Any, Any] = {
     dict[str, Any]: {"every_s": 1.0},
     tuple[str, ...]: ("restart", "drain"),
     float | None: 2.5,
+    tuple[float, float] | None: (1.0, 2.0),
+    tuple[Symptom, ...]: (Symptom(metric="ok", value=0.5, latest=0.0),),
     tuple[tuple[float, float], ...]: ((1.0, 2.0),),
 }
 

@@ -56,7 +56,23 @@ def test_a_healer_that_does_nothing_is_refused_where_something_is_to_be_done(nam
 HANDS_OFF = ("noisy_neighbour", "partition_blip")
 
 
-@pytest.mark.parametrize("name", shipped())
+# All of them take minutes: make test ARGS="-m long". These stand for the rest.
+ALWAYS = (
+    "bad_deploy",
+    "crash",
+    "dependency_down",
+    "gray_failure",
+    "hang_one_replica",
+    "maintenance",
+    "quiet_peak",
+    "retry_storm",
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in ALWAYS else pytest.mark.long) for name in shipped()],
+)
 def test_mendel_keeps_what_is_demanded(name: str) -> None:
     (done,) = rerun(shipped()[name], [Setup(None, "full")], Order())
 
