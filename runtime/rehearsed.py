@@ -8,12 +8,13 @@ drawn from the same seeds; other seeds are for validation, and others again are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
 from msgspec import Struct, structs
 
+from ..agents.agent import AgentConfig
 from ..agents.journal import MemoryJournal
 from ..agents.ports import World
 from ..agents.registry import LoadedAgent, load_agents
@@ -164,7 +165,7 @@ class SimulatedTrial:
         config = with_genome(self._config, genome)
         config = structs.replace(config, runtime=structs.replace(config.runtime, seed=seed))
         agents = [
-            each._replace(config=genome.get(f"agent.{each.name}", each.config))
+            each._replace(config=cast("AgentConfig", genome.get(f"agent.{each.name}", each.config)))
             for each in self._agents
         ]
 
