@@ -282,3 +282,11 @@ class TestPriors:
         self, action: str, kind: Kind, cause: str, chance: float
     ) -> None:
         assert prior_of(action, kind, cause) == chance
+
+
+def test_evidence_is_one_however_it_is_weighed() -> None:
+    learned = Experience(RankingConfig())
+    other = learned.seen_by(RankingConfig(again=0.9))
+
+    assert other.config.again == 0.9
+    assert other._evidence is learned._evidence

@@ -63,3 +63,12 @@ def test_a_smaller_ring_keeps_the_newest_rows() -> None:
 
     assert rows.count == 4
     assert rows.resized(2).columns() == ((2.0, 3.0), {"a": (2.0, 3.0)})
+
+
+def test_the_newest_values_are_those_of_all_probes_that_take_turns() -> None:
+    rows = Rows(4)
+    assert rows.newest() == {}
+    for time_s in range(6):
+        rows.add(float(time_s), {"ok": float(time_s)} if time_s % 2 else {"cpu_share": 0.5})
+
+    assert rows.newest() == {"ok": 5.0, "cpu_share": 0.5}
