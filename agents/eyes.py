@@ -17,7 +17,7 @@ from .ports import Probe, Sample
 _log = logging.getLogger(__name__)
 
 Take = Callable[[Look[Probe], Sample | None], Awaitable[None]]
-Spawn = Callable[[Coroutine[Any, Any, None], str], object]
+Spawn = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 
 
 class Eyes:
@@ -93,7 +93,9 @@ class Eyes:
             await self._take(look, found)
         else:
             self._under_way += 1
-            self._spawn(self._finish(look, found), f"look at {look.probe.target}")
+            task = self._spawn(self._finish(look, found), f"look at {look.probe.target}")
+            if isinstance(found, Coroutine):  # A task that is cancelled early never reaches it.
+                task.add_done_callback(lambda _: found.close())
 
     async def _finish(self, look: Look[Probe], found: Awaitable[Sample]) -> None:
         sample: Sample | None = None

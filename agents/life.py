@@ -94,6 +94,7 @@ class Life:
         self._children.add(child)
         self._meter.tasks += 1
         child.add_done_callback(self._child_ended)
+        child.add_done_callback(lambda _: work.close())  # It may have been cancelled at once.
         return child
 
     def raise_failure(self) -> None:

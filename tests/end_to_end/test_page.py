@@ -46,7 +46,8 @@ class Demo:
 
     def __init__(self, folder: Path) -> None:
         log = folder / "demo.log"
-        command = [sys.executable, "-c", _PROGRAM, "demo", "--headless", "--duration", "150"]
+        # It goes on until the last of the tests, in whatever order they come, has ended it.
+        command = [sys.executable, "-c", _PROGRAM, "demo", "--headless", "--duration", "1h"]
         with log.open("wb") as sink:
             self.process = subprocess.Popen(
                 [*command, "--seed", "1", "--port", "0"],

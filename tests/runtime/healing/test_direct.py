@@ -53,8 +53,6 @@ TOGETHER = Day(
 )
 
 
-# A look that was about to begin when the estate was left is not begun any more.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     day=days(),
