@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .agents.ports import Action, ActionResult, IntentStatus, Probe, Sample, World
     from .bus.local import LocalBus
     from .bus.messages import Advice, Message, RecoveryProposed
-    from .core.circuit import Circuit, CircuitConfig
+    from .core.circuits.circuit import Circuit, CircuitConfig
     from .core.gene import Gene
     from .core.topology import Component
     from .errors import CallNotPermitted, MendelError

@@ -18,7 +18,7 @@ from ..bus.messages import (
     TargetAnnotated,
     TargetProbed,
 )
-from ..core.casebook import Casebook
+from ..core.incidents.casebook import Casebook
 from .agent import Agent, AgentConfig, on
 from .timers import Timer
 

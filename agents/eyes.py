@@ -11,7 +11,7 @@ from typing import Any
 
 import anyio
 
-from ..core.rounds import Look, Rounds
+from ..core.watching.rounds import Look, Rounds
 from .ports import Probe, Sample
 
 _log = logging.getLogger(__name__)

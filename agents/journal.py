@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from msgspec import structs
 
+from ..core.incidents.treatment import ISOLATE, RELEASE
 from ..core.records import (
     AdoptionRecord,
     Breeding,
@@ -24,7 +25,6 @@ from ..core.records import (
     Record,
     SearchRecord,
 )
-from ..core.treatment import ISOLATE, RELEASE
 
 Kept = TypeVar("Kept")
 

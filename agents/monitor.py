@@ -1,7 +1,7 @@
 """The Monitor: looks at every target on time, and says what has changed.
 
 Healthy samples end here: only changes cross a mailbox. When to look and what it means is decided by
-`mendel.core.rounds`; the Monitor carries the looks out, many at a time.
+`mendel.core.watching.rounds`; the Monitor carries the looks out, many at a time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..bus.messages import (
     Reading,
 )
 from ..core.effects import Effect, StartTimer
-from ..core.rounds import Chart, Look, Rounds
+from ..core.watching.rounds import Chart, Look, Rounds
 from .agent import Agent, AgentConfig, on
 from .eyes import Eyes
 from .ports import Probe, Sample, World

@@ -6,8 +6,8 @@ import logging
 
 from ..bus.messages import Reading
 from ..core.effects import Effect, Publish
-from ..core.rounds import Rounds
-from ..core.watch import CALLS
+from ..core.watching.rounds import Rounds
+from ..core.watching.watch import CALLS
 from .guards.feed import CallFeed
 from .ports import AnnotatedWorld, Probe, World
 

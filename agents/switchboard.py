@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from ..bus.messages import CircuitChanged
-from ..core.circuit import CircuitRecord
+from ..core.circuits.circuit import CircuitRecord
 from ..errors import ConfigError
 from .guards.events import listen
 from .guards.guard import Guard, GuardConfig

@@ -26,9 +26,9 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, NamedTuple, Protocol
 
-from mendel.core.circuit import Outcome
-from mendel.core.concurrency import AdaptiveLimit, AdaptiveLimitConfig
-from mendel.core.limits import Bulkhead, BulkheadConfig
+from mendel.core.circuits.circuit import Outcome
+from mendel.core.circuits.concurrency import AdaptiveLimit, AdaptiveLimitConfig
+from mendel.core.circuits.limits import Bulkhead, BulkheadConfig
 
 DEADLINE_S = 0.25
 SERVICE_S = 0.1

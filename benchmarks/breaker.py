@@ -31,9 +31,9 @@ from typing import Any
 
 from mendel.agents.guards.config import GuardConfig
 from mendel.agents.guards.guard import Guard
-from mendel.core.circuit import CircuitConfig
-from mendel.core.limits import BulkheadConfig
-from mendel.core.retry import RetryConfig
+from mendel.core.circuits.circuit import CircuitConfig
+from mendel.core.circuits.limits import BulkheadConfig
+from mendel.core.circuits.retry import RetryConfig
 
 Turn = Callable[[int], Awaitable[None]]
 

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from mendel.core.detect_adaptive import AdaptiveDetection, AdaptiveDetector
-from mendel.core.lanes import Many, One
-from mendel.core.scorer import Scorer
+from mendel.core.detection.detect_adaptive import AdaptiveDetection, AdaptiveDetector
+from mendel.core.detection.lanes import Many, One
+from mendel.core.detection.scorer import Scorer
 
 sys.path.insert(0, str(Path(__file__).parent))
 from labelled import DAY, REPORTED, TUNING, Series, average_precision, labelled

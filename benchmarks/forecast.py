@@ -13,8 +13,8 @@ import json
 from collections.abc import Iterator
 
 import numpy as np
-from mendel.core.forecast import ForecastConfig, Forecaster, Tally
-from mendel.core.foresight import limit_of
+from mendel.core.detection.forecast import ForecastConfig, Forecaster, Tally
+from mendel.core.detection.foresight import limit_of
 from mendel.errors import ConfigError, NoData
 from mendel.scenarios.catalogue import FaultKind
 from mendel.scenarios.simulator import SHAPES, Monitoring, Simulation, draw_course

@@ -16,9 +16,9 @@ from pathlib import Path
 import mendel
 import msgspec
 from mendel.agents.journal import MemoryJournal
+from mendel.core.incidents.treatment import ASIDE
 from mendel.core.levels import LEVELS
 from mendel.core.records import ExperienceRecord
-from mendel.core.treatment import ASIDE
 from mendel.runtime.config import Config, DefaultsConfig, Loaded, load
 from mendel.runtime.replay import builder
 from mendel.scenarios.baselines import BASELINES, conduct

@@ -20,16 +20,16 @@ import random
 import time
 
 import numpy as np
-from mendel.core.detect import Threshold, ThresholdDetector
+from mendel.core.detection.detect import Threshold, ThresholdDetector
+from mendel.core.incidents.triage import TriageConfig
+from mendel.core.incidents.verify import VerifyConfig
 from mendel.core.levels import LEVELS
 from mendel.core.playbook import DEFAULT_PLANS, PlaybookConfig
 from mendel.core.policy import ActionFacts
-from mendel.core.ranking import RankingConfig
+from mendel.core.ranking.ranking import RankingConfig
 from mendel.core.records import Ailment, ExperienceRecord
 from mendel.core.topology import Kind
-from mendel.core.triage import TriageConfig
-from mendel.core.verify import VerifyConfig
-from mendel.core.watch import WatchConfig
+from mendel.core.watching.watch import WatchConfig
 from mendel.genome.detection import Signals
 from mendel.genome.evaluate import HealingTrial
 from mendel.genome.history import History, Means, PastIncident

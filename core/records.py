@@ -17,7 +17,7 @@ class IncidentRecord(Struct, frozen=True, kw_only=True, tag="incident"):
     Attributes:
         incident: identifier.
         target: whose incident.
-        stage: where it stands (`mendel.core.casefile.Stage`).
+        stage: where it stands (`mendel.core.incidents.casefile.Stage`).
         reason: why it went there, in words.
         at_s: loop time of the transition.
         onset_s: start of its first anomaly, loop time.
@@ -118,7 +118,8 @@ class Ailment(Struct, frozen=True, kw_only=True):
     Attributes:
         kind: of the component.
         cause: class of what is held to be wrong; empty when nobody knows.
-        signature: key of its symptoms (`mendel.core.shapes.signature_of`); equal keys look alike.
+        signature: key of its symptoms (`mendel.core.detection.shapes.signature_of`); equal keys
+            look alike.
     """
 
     kind: Kind = "service"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mendel.core.playbook import DEFAULT_PLANS
-from mendel.core.priors import BY_CAUSE, BY_KIND
+from mendel.core.ranking.priors import BY_CAUSE, BY_KIND
 from mendel.runtime.cli.app import app
 
 project = "mendel"

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from mendel.agents.journal import MemoryJournal
-from mendel.core.detect import DEFAULT_THRESHOLDS
+from mendel.core.detection.detect import DEFAULT_THRESHOLDS
 from mendel.core.playbook import DEFAULT_PLANS
 from mendel.core.records import IncidentRecord, Record, WindowRecord
 from mendel.runtime.config import Config, load

@@ -1,10 +1,10 @@
 """When each candidate would have noticed each recorded incident: detectors over arrays of lanes.
 
 A lane is a candidate at work on one metric of one incident. The lines that decide are those of the
-live detector (`mendel.core.detect.advance`), and the samples are those that the live one had; so
-the decisions are the same, bit for bit, until an action was run. What was read from then on is that
-action's doing. For candidates that are slower the readings of the trouble before it are repeated:
-it would have lasted.
+live detector (`mendel.core.detection.detect.advance`), and the samples are those that the live one
+had; so the decisions are the same, bit for bit, until an action was run. What was read from then on
+is that action's doing. For candidates that are slower the readings of the trouble before it are
+repeated: it would have lasted.
 
 A good sample changes nothing while all is calm. So a lane begins with its first bad sample, and
 those that have not begun cost nothing.
@@ -19,8 +19,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from ..core.detect import DEFAULT_THRESHOLDS, Bits, Threshold, advance
-from ..core.watch import WatchConfig, implied_by
+from ..core.detection.detect import DEFAULT_THRESHOLDS, Bits, Threshold, advance
+from ..core.watching.watch import WatchConfig, implied_by
 from .history import PastIncident
 
 Floats = NDArray[np.float64]

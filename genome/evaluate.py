@@ -23,16 +23,16 @@ import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
 
+from ..core.incidents.treatment import Care
+from ..core.incidents.triage import TriageConfig
+from ..core.incidents.verify import VerifyConfig
 from ..core.levels import LEVELS
 from ..core.playbook import DEFAULT_PLANS, PlaybookConfig
 from ..core.policy import PolicyConfig
-from ..core.ranking import RankingConfig
+from ..core.ranking.ranking import RankingConfig
 from ..core.records import Ailment
 from ..core.topology import Kind
-from ..core.treatment import Care
-from ..core.triage import TriageConfig
-from ..core.verify import VerifyConfig
-from ..core.watch import WatchConfig
+from ..core.watching.watch import WatchConfig
 from ..errors import ConfigError
 from .detection import Signals
 from .history import History, PastIncident

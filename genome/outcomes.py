@@ -1,11 +1,11 @@
 """What would have come of actions that were not taken: chances and durations, drawn in advance.
 
 Where the record tells what an action led to in an incident, that is what comes of it again. Where
-it does not, the chance of a cure is the posterior mean of `core/ranking.py`, by which live healing
-ranks too: optimism and pessimism have their place in gates and constraints, not in what is judged.
-All chance is drawn once per incident, action and attempt, so that candidates are compared in the
-same world (common random numbers), and each draw belongs to the incident: leaving some incidents
-out changes nothing for the others.
+it does not, the chance of a cure is the posterior mean of `core/ranking/ranking.py`, by which live
+healing ranks too: optimism and pessimism have their place in gates and constraints, not in what is
+judged. All chance is drawn once per incident, action and attempt, so that candidates are compared
+in the same world (common random numbers), and each draw belongs to the incident: leaving some
+incidents out changes nothing for the others.
 
 Source:
     Glasserman and Yao, Management Science 38 (1992) 884-908, for common random numbers.
@@ -22,8 +22,8 @@ import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import NDArray
 
-from ..core.priors import prior_of
-from ..core.ranking import Experience, RankingConfig, Remedy
+from ..core.ranking.priors import prior_of
+from ..core.ranking.ranking import Experience, RankingConfig, Remedy
 from ..core.records import Ailment, ExperienceRecord
 from .history import History, Means, PastIncident
 

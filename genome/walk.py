@@ -14,11 +14,11 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from ..core.incidents.treatment import AskPlugins, Care, Rank, Run, Treatment
 from ..core.levels import Level
 from ..core.policy import ActionFacts, Permit
-from ..core.ranking import INSISTENCE, Estimate, Experience
+from ..core.ranking.ranking import INSISTENCE, Estimate, Experience
 from ..core.records import Ailment
-from ..core.treatment import AskPlugins, Care, Rank, Run, Treatment
 from .outcomes import Outcomes
 
 Which = NDArray[np.intp]

@@ -13,7 +13,7 @@ import msgspec
 from ..agents.switchboard import Switchboard
 from ..bus.envelope import Envelope
 from ..bus.messages import CircuitChanged
-from ..core.circuit import CircuitRecord
+from ..core.circuits.circuit import CircuitRecord
 from .system import System
 
 _log = logging.getLogger("mendel.circuits")

@@ -40,7 +40,7 @@ from msgspec import Meta, Struct
 from ..core.levels import Level
 from ..core.policy import PolicyConfig
 from ..core.pressure import ResourcesConfig
-from ..core.ranking import RankingConfig
+from ..core.ranking.ranking import RankingConfig
 from ..core.restarts import SupervisorSpec
 from ..core.topology import Kind
 from ..documents.document import Document, environment_overrides, option_override

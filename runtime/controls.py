@@ -32,7 +32,7 @@ from ..bus.messages import (
     StoreRecovered,
 )
 from ..bus.subjects import matches
-from ..core.casefile import Stage
+from ..core.incidents.casefile import Stage
 from ..core.levels import Level
 from ..core.notes import told
 from ..core.topology import Annotation, Component

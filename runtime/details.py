@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from ..core.detect import Threshold
-from ..core.detect_adaptive import AdaptiveDetector
+from ..core.detection.detect import Threshold
+from ..core.detection.detect_adaptive import AdaptiveDetector
 from ..core.records import WindowRecord
-from ..core.rounds import Chart
-from ..core.watch import TargetWatch
+from ..core.watching.rounds import Chart
+from ..core.watching.watch import TargetWatch
 from .explain import explain
 from .store.archive import ActionRun, IncidentHistory
 from .store.audit import AuditRow, Verified

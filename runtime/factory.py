@@ -14,16 +14,16 @@ from ..agents.ledger import Ledger
 from ..agents.ports import Action, Journal, Probe, World
 from ..agents.switchboard import Switchboard
 from ..bus.messages import Status
-from ..core.casebook import Casebook
 from ..core.health import of_component
+from ..core.incidents.casebook import Casebook
+from ..core.incidents.treatment import Care
 from ..core.levels import LEVELS, Level
 from ..core.playbook import plan_of
 from ..core.policy import ActionFacts, Mode, Policy
-from ..core.ranking import Experience, RankingConfig
-from ..core.rounds import Chart
+from ..core.ranking.ranking import Experience, RankingConfig
 from ..core.topology import Component, Topology, home_of
-from ..core.treatment import Care
-from ..core.watch import TargetWatch, WatchConfig, fitted
+from ..core.watching.rounds import Chart
+from ..core.watching.watch import TargetWatch, WatchConfig, fitted
 from .config import Config
 from .layers import DefaultsConfig, Layer
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from ..agents.registry import LoadedAgent
-from ..core.detect import DEFAULT_THRESHOLDS
+from ..core.detection.detect import DEFAULT_THRESHOLDS
 from ..core.playbook import DEFAULT_PLANS, PlaybookConfig
 from ..core.topology import Kind
 from ..genome.genes import Genome, differences, with_genes

@@ -13,11 +13,11 @@ from statistics import median
 
 from msgspec import structs
 
+from ..core.incidents.treatment import ASIDE
 from ..core.playbook import PlaybookConfig
 from ..core.policy import ActionFacts
 from ..core.records import Ailment, ExperienceRecord, WindowRecord
 from ..core.topology import Kind
-from ..core.treatment import ASIDE
 from ..genome.history import History, Means, PastIncident
 from .store.archive import ActionRun, Archive, IncidentHistory
 

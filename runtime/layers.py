@@ -15,15 +15,15 @@ from typing import Annotated, Any, TypeVar
 
 from msgspec import Meta, Struct, structs
 
+from ..core.incidents.treatment import IncidentConfig
+from ..core.incidents.triage import TriageConfig
+from ..core.incidents.verify import VerifyConfig
 from ..core.levels import Level
 from ..core.load import ReliefConfig
 from ..core.playbook import PlaybookConfig
 from ..core.policy import Mode
 from ..core.topology import Kind
-from ..core.treatment import IncidentConfig
-from ..core.triage import TriageConfig
-from ..core.verify import VerifyConfig
-from ..core.watch import WatchConfig
+from ..core.watching.watch import WatchConfig
 
 T = TypeVar("T", bound=Struct)
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from ..agents.guards.guard import Guard
 from ..agents.guards.registry import guards
-from ..core.circuit import Pass
+from ..core.circuits.circuit import Pass
 from ..documents.kinds import did_you_mean
 from ..errors import CallNotPermitted, ConfigError, MendelError
 

@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ..bus.messages import PauseTarget
+from ..core.incidents.treatment import NOTIFY
 from ..core.policy import Pause
-from ..core.treatment import NOTIFY
 from ..errors import ConfigError
 from .store.archive import ActionRun
 from .store.audit import AuditRow

@@ -18,7 +18,7 @@ from ..agents.agent import AgentConfig
 from ..agents.journal import MemoryJournal
 from ..agents.ports import World
 from ..agents.registry import LoadedAgent, load_agents
-from ..core.detect import DEFAULT_THRESHOLDS
+from ..core.detection.detect import DEFAULT_THRESHOLDS
 from ..errors import ConfigError
 from ..genome.scores import OBJECTIVES, Matrix, Scores
 from ..genome.service import EvolveConfig

@@ -24,9 +24,9 @@ from ..agents.switchboard import Switchboard
 from ..bus.envelope import Envelope
 from ..bus.local import LocalBus
 from ..bus.messages import AnomalyDetected, Reading, RunAction, ShadowDecided
+from ..core.incidents.treatment import ASIDE
 from ..core.records import IntentRecord
 from ..core.topology import Component
-from ..core.treatment import ASIDE
 from .config import Config
 from .factory import Parts
 from .healing.direct import DirectSystem

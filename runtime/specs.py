@@ -13,8 +13,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct, field
 
 from ..agents.guards.guard import GuardConfig
-from ..core.detect import Threshold
-from ..core.detect_adaptive import AdaptiveDetection
+from ..core.detection.detect import Threshold
+from ..core.detection.detect_adaptive import AdaptiveDetection
 from ..core.levels import Level
 from ..core.policy import Mode
 from ..core.topology import Kind

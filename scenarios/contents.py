@@ -19,7 +19,7 @@ from ..bus.messages import (
     TargetAnnotated,
 )
 from ..core.topology import Component, sides
-from ..core.watch import CALLS
+from ..core.watching.watch import CALLS
 from ..errors import MessageError
 from .recording import Event, Fault, Label, Recording, Row
 from .replay import DECISIONS, DECISIONS_MAX, Decision, Input

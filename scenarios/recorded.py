@@ -21,10 +21,10 @@ from typing import Any
 
 from ..agents.ports import Action, ActionResult, IntentStatus, Sample, World
 from ..bus.messages import ActionFinished
+from ..core.incidents.treatment import ASIDE
 from ..core.playbook import DEFAULT_PLANS
 from ..core.records import IntentRecord
 from ..core.topology import Component
-from ..core.treatment import ASIDE
 from ..errors import NoData
 from .contents import Done, Lane, is_of_calls, survey
 from .recording import Event, Record, Recording, Row

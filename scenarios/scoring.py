@@ -22,7 +22,7 @@ from ..bus.messages import (
     IncidentOpened,
     Message,
 )
-from ..core.treatment import ASIDE
+from ..core.incidents.treatment import ASIDE
 
 EVERYBODY = "*"
 

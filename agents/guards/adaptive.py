@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import UNSET
 
-from ...core.adaptive import Adaptation, AdaptiveConfig
-from ...core.circuit import Outcome, Pass
+from ...core.circuits.adaptive import Adaptation, AdaptiveConfig
+from ...core.circuits.circuit import Outcome, Pass
 from ...errors import ConfigError
 from .clock import clock
 from .config import GuardConfig

@@ -6,11 +6,11 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from ...core.adaptive import AdaptiveConfig
-from ...core.circuit import CircuitConfig
-from ...core.concurrency import AdaptiveLimitConfig
-from ...core.limits import BulkheadConfig, RateConfig, ThrottleConfig
-from ...core.retry import HedgeConfig, RetryConfig
+from ...core.circuits.adaptive import AdaptiveConfig
+from ...core.circuits.circuit import CircuitConfig
+from ...core.circuits.concurrency import AdaptiveLimitConfig
+from ...core.circuits.limits import BulkheadConfig, RateConfig, ThrottleConfig
+from ...core.circuits.retry import HedgeConfig, RetryConfig
 from ...core.settings import Settings
 from ...errors import ConfigError
 

@@ -7,9 +7,9 @@ from collections import deque
 from contextvars import ContextVar
 from typing import ClassVar
 
-from ...core.circuit import Outcome
-from ...core.concurrency import AdaptiveLimit
-from ...core.limits import Bulkhead
+from ...core.circuits.circuit import Outcome
+from ...core.circuits.concurrency import AdaptiveLimit
+from ...core.circuits.limits import Bulkhead
 from ...errors import CallNotPermitted
 from .clock import clock
 from .events import lock

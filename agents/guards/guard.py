@@ -40,8 +40,8 @@ from typing import Any, TypeVar
 
 from msgspec import UNSET
 
-from ...core.circuit import Circuit, CircuitConfig, CircuitRecord, Outcome, Pass, State
-from ...core.eras import Closed, Disabled
+from ...core.circuits.circuit import Circuit, CircuitConfig, CircuitRecord, Outcome, Pass, State
+from ...core.circuits.eras import Closed, Disabled
 from ...errors import CallNotPermitted, ConfigError
 from .clock import clock
 from .config import GuardConfig

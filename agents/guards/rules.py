@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from ...core.circuit import CircuitConfig, Outcome
+from ...core.circuits.circuit import CircuitConfig, Outcome
 from ...errors import CallNotPermitted, ConfigError
 
 # Looking a member up in its enumeration costs as much as a function call.

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
-from ...core.circuit import Outcome, Pass
-from ...core.concurrency import AdaptiveLimit
-from ...core.limits import Bulkhead, RateLimit, Throttle
-from ...core.retry import Hedges, Retries
+from ...core.circuits.circuit import Outcome, Pass
+from ...core.circuits.concurrency import AdaptiveLimit
+from ...core.circuits.limits import Bulkhead, RateLimit, Throttle
+from ...core.circuits.retry import Hedges, Retries
 from ...errors import CallNotPermitted, ConfigError
 from .clock import clock
 from .deadlines import Deadlines

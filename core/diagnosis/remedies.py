@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from msgspec import Struct, structs
 
 from ..policy import ActionFacts
-from ..priors import prior_of
+from ..ranking.priors import prior_of
 from .rules import Hypothesis
 from .scene import Scene
 

@@ -3,7 +3,7 @@
 The classes, their signals and their right answers are those that operators of large systems report
 (gray failure: Huang et al., HotOS 2017; fail-slow hardware: Gunawi et al., FAST 2018; metastable
 failures: Bronson et al., HotOS 2021). A score is a judgement between 0 and 1, not a frequency; what
-experience says of cures is weighed later (`mendel.core.ranking`).
+experience says of cures is weighed later (`mendel.core.ranking.ranking`).
 """
 
 from __future__ import annotations

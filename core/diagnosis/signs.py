@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 
 from ...bus.messages import Symptom
+from ..detection.usual import is_share
 from ..roles import Role, role_of
-from ..usual import is_share
 
 # From the lowest rung up: what fails on one says nothing new on those above it.
 LADDER = ("alive", "reachable", "answered", "ok")

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from ...core.detect import Threshold
+from ...core.detection.detect import Threshold
 from ...core.topology import Component
 from ..specs import ActionSpec, ComponentSpec, ProbeSpec, ProcessSpec, Secret
 from .service import TOKEN_HEADER, TOKEN_VARIABLE, CircuitOrder

@@ -25,8 +25,8 @@ from ...bus.messages import (
     RunAction,
     TargetProbed,
 )
-from ...core.casefile import Stage
-from ...core.detect import Threshold
+from ...core.detection.detect import Threshold
+from ...core.incidents.casefile import Stage
 from ...core.levels import Level
 from ...core.records import ExperienceRecord
 from ...core.topology import Kind, home_of

@@ -23,7 +23,7 @@ from ...bus.local import LocalBus
 from ...bus.messages import ActionFinished, RunAction
 from ...core.levels import Level
 from ...core.policy import Pause
-from ...core.rounds import Look
+from ...core.watching.rounds import Look
 from ..config import Config
 from ..factory import Parts, build
 from ..levels import exchange

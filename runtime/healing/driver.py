@@ -27,7 +27,7 @@ from ...agents.sweep import Sweep
 from ...agents.timers import Timer, Timers
 from ...bus.messages import IsolateTarget, Message, ReleaseTarget, RunAction
 from ...core.effects import CancelTimer, Consult, Effect, Publish, Record, StartTimer
-from ...core.rounds import Rounds
+from ...core.watching.rounds import Rounds
 from ..factory import Parts
 from .posts import Posts, Soon
 

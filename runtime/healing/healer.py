@@ -21,7 +21,7 @@ from ...agents.isolation import Isolation
 from ...agents.ports import Action, Sample, World
 from ...agents.recovery import Recovery
 from ...bus.messages import ActionFinished, Message, RunAction
-from ...core.detect import Threshold
+from ...core.detection.detect import Threshold
 from ...core.health import overall
 from ...core.levels import Level
 from ...core.records import ExperienceRecord

@@ -14,11 +14,11 @@ from ...bus.messages import (
     RunAction,
     Status,
 )
-from ...core.casefile import Stage
-from ...core.incident import Incident
+from ...core.incidents.casefile import Stage
+from ...core.incidents.incident import Incident
+from ...core.incidents.treatment import NOTIFY
 from ...core.records import ExperienceRecord
 from ...core.topology import home_of
-from ...core.treatment import NOTIFY
 from ..factory import Parts
 from .protocol import Detection, RecoveryStatus, Response
 

@@ -71,7 +71,8 @@ class RecoveryStatus(Struct, frozen=True, kw_only=True):
         target: which.
         status: its health.
         incident: its open incident, else its last one, else empty.
-        stage: of the incident (`mendel.core.casefile.Stage`); empty when there never was one.
+        stage: of the incident (`mendel.core.incidents.casefile.Stage`); empty when there never was
+            one.
         outcome: how it ended (``healed``, ``cleared``, ``attributed``, ``dismissed``), or empty.
         reason: why it is where it is, in words.
         experience: what was tried in it and what that led to, once it is over.

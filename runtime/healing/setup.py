@@ -13,7 +13,7 @@ from msgspec import structs
 
 from ...agents.journal import MemoryJournal
 from ...agents.ports import Action, World
-from ...core.detect import Threshold
+from ...core.detection.detect import Threshold
 from ...core.levels import Level
 from ...core.records import ExperienceRecord, Record
 from ...core.topology import Component, Kind

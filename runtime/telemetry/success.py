@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from ...core.treatment import ASIDE
+from ...core.incidents.treatment import ASIDE
 from ...scenarios.scoring import Spread, spread
 from ..store.archive import Story
 

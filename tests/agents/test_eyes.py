@@ -10,8 +10,8 @@ from typing import Any
 from estates import Service, ServiceProbe
 from mendel.agents.eyes import Eyes
 from mendel.agents.ports import Probe, Sample
-from mendel.core.rounds import Chart, Look, Rounds
-from mendel.core.watch import TargetWatch, WatchConfig
+from mendel.core.watching.rounds import Chart, Look, Rounds
+from mendel.core.watching.watch import TargetWatch, WatchConfig
 from mendel.scenarios.virtual_time import run
 
 

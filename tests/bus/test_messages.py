@@ -73,7 +73,7 @@ def test_two_types_of_one_name_from_different_modules_are_refused() -> None:
 
     assert str(caught.value) == (
         "message type 'HealthChanged' of tides.messages is already defined in "
-        "mendel.bus.messages; give it another name"
+        "mendel.bus.messages.sight; give it another name"
     )
     assert message_types()["HealthChanged"] is HealthChanged
 

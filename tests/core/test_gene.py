@@ -3,13 +3,13 @@ from typing import Any, get_type_hints
 
 import msgspec
 import pytest
-from mendel.core.circuit_config import CircuitConfig
-from mendel.core.detect import Threshold
+from mendel.core.circuits.circuit_config import CircuitConfig
+from mendel.core.detection.detect import Threshold
 from mendel.core.gene import Gene
+from mendel.core.incidents.triage import TriageConfig
+from mendel.core.incidents.verify import VerifyConfig
 from mendel.core.playbook import PlaybookConfig
-from mendel.core.ranking import RankingConfig
-from mendel.core.triage import TriageConfig
-from mendel.core.verify import VerifyConfig
+from mendel.core.ranking.ranking import RankingConfig
 from mendel.errors import ConfigError
 
 # What a config needs beside the gene in question to be valid at all.

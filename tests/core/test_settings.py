@@ -3,7 +3,7 @@ from typing import Annotated, Any
 
 import msgspec
 import pytest
-from mendel.core.circuit import CircuitConfig
+from mendel.core.circuits.circuit import CircuitConfig
 from mendel.core.settings import Settings
 from mendel.errors import ConfigError
 from msgspec import Meta

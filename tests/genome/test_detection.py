@@ -8,9 +8,9 @@ import random
 import numpy as np
 import pytest
 from mendel.bus.messages import AnomalyCleared, AnomalyDetected
-from mendel.core.detect import Threshold
+from mendel.core.detection.detect import Threshold
 from mendel.core.records import Ailment
-from mendel.core.watch import TargetWatch, WatchConfig
+from mendel.core.watching.watch import TargetWatch, WatchConfig
 from mendel.genome.detection import Signals
 from mendel.genome.history import PastIncident
 from msgspec import structs

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import numpy as np
 import pytest
-from mendel.core.detect import Threshold
+from mendel.core.detection.detect import Threshold
 from mendel.core.gene import Gene
+from mendel.core.incidents.verify import VerifyConfig
 from mendel.core.levels import Level
 from mendel.core.playbook import PlaybookConfig
 from mendel.core.policy import PolicyConfig
-from mendel.core.verify import VerifyConfig
-from mendel.core.watch import WatchConfig
+from mendel.core.watching.watch import WatchConfig
 from mendel.errors import ConfigError
 from mendel.genome.evaluate import CONSTRAINTS, HealingTrial
 from mendel.genome.history import History

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from mendel.core.circuit_config import CircuitConfig
-from mendel.core.triage import TriageConfig
+from mendel.core.circuits.circuit_config import CircuitConfig
+from mendel.core.incidents.triage import TriageConfig
 from mendel.errors import ConfigError
 from mendel.genome.evolve import Search, hypervolume
 from mendel.genome.front import front_of

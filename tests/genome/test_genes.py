@@ -1,10 +1,10 @@
 from typing import Any
 
 import pytest
-from mendel.core.detect import Threshold
+from mendel.core.detection.detect import Threshold
+from mendel.core.incidents.triage import TriageConfig
 from mendel.core.playbook import PlaybookConfig
-from mendel.core.triage import TriageConfig
-from mendel.core.watch import WatchConfig
+from mendel.core.watching.watch import WatchConfig
 from mendel.errors import ConfigError
 from mendel.genome.genes import differences, with_genes
 from msgspec import Struct

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mendel.core.circuit_config import CircuitConfig
-from mendel.core.detect import Threshold
+from mendel.core.circuits.circuit_config import CircuitConfig
+from mendel.core.detection.detect import Threshold
 from mendel.core.gene import Gene
+from mendel.core.incidents.triage import TriageConfig
 from mendel.core.playbook import PlaybookConfig
-from mendel.core.triage import TriageConfig
-from mendel.core.watch import WatchConfig
+from mendel.core.watching.watch import WatchConfig
 from mendel.errors import ConfigError
 from mendel.genome.loci import Matrix
 from mendel.genome.space import Change, Genome, Space

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from mendel.core.circuit_config import CircuitConfig
-from mendel.core.triage import TriageConfig
+from mendel.core.circuits.circuit_config import CircuitConfig
+from mendel.core.incidents.triage import TriageConfig
 from mendel.errors import ConfigError
 from mendel.genome.scores import Matrix, Scores
 from mendel.genome.space import Space

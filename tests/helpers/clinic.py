@@ -32,13 +32,13 @@ from mendel.bus.messages import (
     Symptom,
     TargetProbed,
 )
-from mendel.core.casebook import Casebook
 from mendel.core.effects import CancelTimer, Consult, Effect, Publish, Record, StartTimer
+from mendel.core.incidents.casebook import Casebook
+from mendel.core.incidents.relief import TIMERS as LOAD_TIMERS
+from mendel.core.incidents.treatment import Care
 from mendel.core.policy import ActionFacts, Mode, Policy, PolicyConfig
 from mendel.core.records import IncidentRecord, IntentRecord
-from mendel.core.relief import TIMERS as LOAD_TIMERS
 from mendel.core.topology import Component, Topology
-from mendel.core.treatment import Care
 
 ACTIONS = ("restart", "replace", "drain", "roll_forward", "roll_back", "notify")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mendel.core.detect import Threshold
+from mendel.core.detection.detect import Threshold
 from mendel.core.policy import PolicyConfig
-from mendel.core.watch import WatchConfig
+from mendel.core.watching.watch import WatchConfig
 from mendel.runtime.changes import FIXED, differences, fixed
 from mendel.runtime.config import Config, DefaultsConfig, RuntimeConfig
 from mendel.runtime.specs import ActionSpec, ComponentSpec, ProbeSpec

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mendel import CallNotPermitted, guard, guards
 from mendel.agents.guards.registry import forget
-from mendel.core.circuit import CircuitConfig
+from mendel.core.circuits.circuit import CircuitConfig
 from mendel.runtime.config import load
 from mendel.runtime.launch import launch
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mendel.core.detect import Threshold
+from mendel.core.detection.detect import Threshold
 from mendel.errors import ConfigError, Problem
 from mendel.runtime.config import Config, Loaded, RuntimeConfig, load
 from mendel.runtime.specs import ActionSpec, ComponentSpec, ProbeSpec, ProcessSpec, Secret

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 import pytest
 from mendel.agents.agent import Agent, AgentConfig
 from mendel.agents.registry import LoadedAgent
-from mendel.core.detect import DEFAULT_THRESHOLDS, Threshold
+from mendel.core.detection.detect import DEFAULT_THRESHOLDS, Threshold
 from mendel.core.gene import Gene
+from mendel.core.incidents.triage import TriageConfig
 from mendel.core.playbook import PlaybookConfig
 from mendel.core.topology import Kind
-from mendel.core.triage import TriageConfig
-from mendel.core.watch import WatchConfig
+from mendel.core.watching.watch import WatchConfig
 from mendel.errors import ConfigError
 from mendel.genome.space import Space
 from mendel.runtime.config import Config, parse

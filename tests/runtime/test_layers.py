@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mendel.core.detect import Threshold
+from mendel.core.detection.detect import Threshold
 from mendel.core.policy import Mode
 from mendel.core.topology import Component
 from mendel.errors import ConfigError

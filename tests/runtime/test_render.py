@@ -3,10 +3,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from mendel.core.detect import Threshold
+from mendel.core.detection.detect import Threshold
 from mendel.core.playbook import PlaybookConfig
 from mendel.core.policy import PolicyConfig
-from mendel.core.watch import WatchConfig
+from mendel.core.watching.watch import WatchConfig
 from mendel.runtime.config import Config, DefaultsConfig, load
 from mendel.runtime.render import render
 from mendel.runtime.specs import ActionSpec, ComponentSpec, ProbeSpec, ProcessSpec, Secret

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from mendel.core.detect import Threshold
-from mendel.core.watch import WatchConfig
+from mendel.core.detection.detect import Threshold
+from mendel.core.watching.watch import WatchConfig
 from mendel.errors import ConfigError
 from mendel.runtime.cli import main
 from mendel.runtime.config import Config, DefaultsConfig, load

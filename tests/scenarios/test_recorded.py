@@ -18,7 +18,7 @@ from mendel.bus.messages import (
 )
 from mendel.core.policy import PolicyConfig
 from mendel.core.topology import Component
-from mendel.core.watch import CALLS
+from mendel.core.watching.watch import CALLS
 from mendel.runtime.config import Config
 from mendel.runtime.replay import builder
 from mendel.runtime.system import System

@@ -11,8 +11,8 @@ import pytest
 from mendel.agents.journal import MemoryJournal
 from mendel.agents.ports import Sample
 from mendel.bus.messages import AnomalyDetected, IncidentClosed, Message
-from mendel.core.detect_adaptive import AdaptiveDetection
-from mendel.core.watch import WatchConfig
+from mendel.core.detection.detect_adaptive import AdaptiveDetection
+from mendel.core.watching.watch import WatchConfig
 from mendel.runtime.config import Config, DefaultsConfig
 from mendel.runtime.system import System
 

@@ -9,8 +9,8 @@ import pytest
 from estates import Estate, HeartbeatProbe, Service
 from mendel.agents.journal import MemoryJournal
 from mendel.bus.messages import Status
-from mendel.core.detect import Threshold
-from mendel.core.watch import WatchConfig
+from mendel.core.detection.detect import Threshold
+from mendel.core.watching.watch import WatchConfig
 from mendel.errors import ConfigError
 from mendel.runtime.config import Config, DefaultsConfig
 from mendel.runtime.system import System

@@ -11,7 +11,7 @@ from mendel import CallNotPermitted, guard, guards
 from mendel.agents.guards.registry import forget
 from mendel.agents.journal import MemoryJournal
 from mendel.bus.messages import AnomalyDetected, CircuitChanged, IncidentClosed
-from mendel.core.circuit import CircuitConfig
+from mendel.core.circuits.circuit import CircuitConfig
 from mendel.runtime.config import Config
 from mendel.runtime.system import System
 

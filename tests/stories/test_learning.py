@@ -9,10 +9,10 @@ import pytest
 from estates import Estate, Service, Watcher
 from mendel.agents.journal import MemoryJournal
 from mendel.bus.messages import IncidentClosed
+from mendel.core.incidents.treatment import ASIDE
 from mendel.core.levels import Level
 from mendel.core.playbook import PlaybookConfig
 from mendel.core.policy import PolicyConfig
-from mendel.core.treatment import ASIDE
 from mendel.runtime.config import Config
 from mendel.runtime.layers import DefaultsConfig
 from mendel.runtime.system import System

@@ -19,8 +19,8 @@ from mendel.bus.messages import (
     PauseTarget,
     ResumeTarget,
 )
+from mendel.core.incidents.treatment import IncidentConfig
 from mendel.core.policy import PolicyConfig
-from mendel.core.treatment import IncidentConfig
 from mendel.runtime.config import Config, DefaultsConfig
 from mendel.runtime.pauses import MaintenanceSpec, announced
 from mendel.runtime.system import System

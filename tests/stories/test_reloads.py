@@ -20,10 +20,10 @@ from mendel.bus.messages import (
     Reading,
     Status,
 )
-from mendel.core.detect import Threshold
+from mendel.core.detection.detect import Threshold
 from mendel.core.playbook import PlaybookConfig
 from mendel.core.policy import PolicyConfig
-from mendel.core.watch import WatchConfig
+from mendel.core.watching.watch import WatchConfig
 from mendel.errors import ConfigError
 from mendel.runtime.config import Config, DefaultsConfig, RuntimeConfig
 from mendel.runtime.specs import ComponentSpec

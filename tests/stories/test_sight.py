@@ -15,9 +15,9 @@ from mendel.bus.messages import (
     IncidentClosed,
     IncidentOpened,
 )
-from mendel.core.detect import Threshold
+from mendel.core.detection.detect import Threshold
 from mendel.core.health import Overall
-from mendel.core.watch import WatchConfig
+from mendel.core.watching.watch import WatchConfig
 from mendel.runtime.config import Config, DefaultsConfig
 from mendel.runtime.specs import ComponentSpec, ProcessSpec
 from mendel.runtime.system import System

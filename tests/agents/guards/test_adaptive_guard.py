@@ -4,8 +4,8 @@ from collections.abc import Iterator
 import pytest
 from mendel import CircuitConfig, GuardConfig, guard
 from mendel.agents.guards.adaptive import AdaptiveGuard
-from mendel.core.adaptive import AdaptiveConfig
-from mendel.core.circuit import State
+from mendel.core.circuits.adaptive import AdaptiveConfig
+from mendel.core.circuits.circuit import State
 from mendel.errors import ConfigError
 
 pytestmark = pytest.mark.virtual_time

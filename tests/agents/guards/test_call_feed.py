@@ -8,7 +8,7 @@ import pytest
 from mendel import guard, guards
 from mendel.agents.guards.feed import CallFeed
 from mendel.agents.guards.registry import forget
-from mendel.core.circuit import CircuitConfig
+from mendel.core.circuits.circuit import CircuitConfig
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,9 @@ from mendel.agents.guards.events import listen
 from mendel.agents.guards.last_good import LastGood
 from mendel.agents.guards.retry_after import retry_after_s
 from mendel.agents.guards.rules import Rules
-from mendel.core.circuit import State
-from mendel.core.limits import BulkheadConfig
-from mendel.core.retry import RetryConfig
+from mendel.core.circuits.circuit import State
+from mendel.core.circuits.limits import BulkheadConfig
+from mendel.core.circuits.retry import RetryConfig
 from mendel.errors import ConfigError
 
 

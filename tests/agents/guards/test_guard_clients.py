@@ -11,7 +11,7 @@ from mendel import CallNotPermitted, CircuitConfig, GuardConfig
 from mendel.agents.guards.hosts import HostGuards
 from mendel.agents.guards.over_aiohttp import GuardMiddleware
 from mendel.agents.guards.over_httpx import GuardTransport
-from mendel.core.retry import RetryConfig
+from mendel.core.circuits.retry import RetryConfig
 from mendel.errors import ConfigError
 
 STRICT = GuardConfig(circuit=CircuitConfig(minimum_calls=3, window_calls=3))

@@ -13,7 +13,7 @@ import pytest
 from mendel import CallNotPermitted, CircuitConfig, Guard, GuardConfig
 from mendel.agents.guards.rules import Rules
 from mendel.bus.messages import CircuitChanged
-from mendel.core.circuit import State
+from mendel.core.circuits.circuit import State
 
 pytestmark = pytest.mark.virtual_time
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from mendel.agents.guards.config import GuardConfig
-from mendel.core.circuit import CircuitConfig
+from mendel.core.circuits.circuit import CircuitConfig
 from msgspec.structs import fields
 
 PAGE = (Path(__file__).parents[3] / "docs" / "circuit-breaker.md").read_text(encoding="utf-8")

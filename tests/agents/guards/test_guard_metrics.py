@@ -3,8 +3,8 @@ import asyncio
 import pytest
 from mendel import CircuitConfig, Guard, GuardConfig, guard
 from mendel.agents.guards.metrics import GuardMetrics, all_metrics
-from mendel.core.limits import BulkheadConfig, RateConfig, ThrottleConfig
-from mendel.core.retry import HedgeConfig, RetryConfig
+from mendel.core.circuits.limits import BulkheadConfig, RateConfig, ThrottleConfig
+from mendel.core.circuits.retry import HedgeConfig, RetryConfig
 
 pytestmark = pytest.mark.virtual_time
 

@@ -8,10 +8,10 @@ from mendel import CallNotPermitted, CircuitConfig, Guard, GuardConfig
 from mendel.agents.guards.gate import priority
 from mendel.agents.guards.last_good import LastGood
 from mendel.agents.guards.rules import Rules
-from mendel.core.circuit import State
-from mendel.core.concurrency import AdaptiveLimitConfig
-from mendel.core.limits import BulkheadConfig, RateConfig, ThrottleConfig
-from mendel.core.retry import HedgeConfig, RetryConfig
+from mendel.core.circuits.circuit import State
+from mendel.core.circuits.concurrency import AdaptiveLimitConfig
+from mendel.core.circuits.limits import BulkheadConfig, RateConfig, ThrottleConfig
+from mendel.core.circuits.retry import HedgeConfig, RetryConfig
 from mendel.errors import ConfigError
 
 pytestmark = pytest.mark.virtual_time

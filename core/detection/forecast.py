@@ -1,0 +1,385 @@
+"""When a metric will reach its limit: an interval of time, or nothing.
+
+Most metrics that cross a line jump over it, and no forecast helps. Some grow towards it: memory
+that leaks, a disk that fills, a pool whose connections do not come back, a queue. Their samples are
+averaged into series of four widths, and each series that moves towards the limit is fitted by least
+squares, twice: all of it and its newer half. A forecast is made only when the two agree, when the
+series is straight (growth well beyond the scatter about the line, in both halves), and when the
+limit is no further ahead than two thirds of the time that was fitted; short series are extrapolated
+into the wildest nonsense. The scatter of neighbours is much alike, so errors are widened by its
+correlation. The interval spans both fits.
+
+What falls by itself from time to time, as memory does when it is collected, is no trend towards a
+limit beyond those falls: its usual peaks are remembered. What a day usually looks like is taken off
+once a day has been seen. Each forecast is followed up: whether the limit was reached within the
+interval is counted, unless something was done about it.
+
+Sources:
+    Salfner, Lenk, Malek, ACM Computing Surveys 42 (2010), on online failure prediction; Zivot, Wang
+    (2006) and any textbook on regression for the variance of a line with correlated errors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, Struct
+
+from ..gene import Gene
+from .lanes import One
+from .seasons import DAY_S, Season
+
+_ONE = One()
+
+# Least squares over 12 samples of clean series found a trend in most of them, over 36 in few, over
+# 72 in none (operations metrics at one sample a minute).
+LEAST, MOST = 36, 72
+# Each series is so many times as wide as the one before it; the last one spans a day.
+WIDTHS = (1.0, 6.0, 36.0, 216.0, 1296.0)
+# The limit is at most this share of the fitted time ahead.
+AHEAD_SHARE = 2.0 / 3.0
+# Growth over the series in standard deviations of the scatter; slope of one half over the other.
+STRAIGHT, ALIKE = 6.0, 2.0
+# Of a normal error this many standard deviations are on one side for an interval that holds in nine
+# of ten; a step more or less is never known.
+Z, STEPS = 1.64, 2.0
+# Readings scatter, so the first one beyond the limit comes before their mean: of some dozens of
+# them the highest is so many standard deviations up.
+HIGHEST = 2.5
+# A fall from one sample to the next by more than this many times its usual change, and by at least
+# this share of the limit, is a release. Teeth between releases are seen through by a series that
+# has at least so many of them.
+FALL_CHANGES, FALL_SHARE = 8.0, 0.02
+TEETH = 4
+_PEAKS = 5
+_CHANGE_SHARE, _CHANGES = 0.05, 10
+# A series of which more than a quarter is guessed, because samples come less often than its steps,
+# is none.
+REAL_SHARE = 0.75
+# What has reached its limit is forecast again once it is this far below.
+_REARM_SHARE = 0.9
+
+
+class ForecastConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When a forecast is a reason to act.
+
+    Attributes:
+        lead_s: a limit that may be reached within this time is to be prevented: longer than it
+            takes to restart all replicas one after the other.
+        used_share: below this share of the limit nothing is forecast.
+        clear: samples in a row without such a forecast that end it.
+    """
+
+    lead_s: Annotated[float, Meta(gt=0), Gene(low=30, high=1800, scale="log", unit="s")] = 180.0
+    used_share: Annotated[float, Meta(ge=0, lt=1), Gene(low=0.2, high=0.9)] = 0.5
+    clear: Annotated[int, Meta(ge=1, le=60)] = 3
+
+    # What fills up here is no matter of what it needs, and what a booting target shows is no trend.
+    own: ClassVar[bool] = True
+    booting: ClassVar[bool] = False
+
+
+class Forecast(Struct, frozen=True, kw_only=True):
+    """A limit that will be reached.
+
+    Attributes:
+        limit: which value, in the unit of the metric.
+        early_s: not before this moment ...
+        late_s: ... and not after this one, with nine chances of ten.
+        made_s: when it was made.
+        per_s: growth per second.
+    """
+
+    limit: float
+    early_s: float
+    late_s: float
+    made_s: float
+    per_s: float
+
+
+class Tally(Struct):
+    """What became of forecasts.
+
+    Attributes:
+        made: how many were followed up or are still open.
+        held: how many limits were reached within their interval.
+        missed: how many were reached sooner, later or not at all.
+        prevented: how many were overtaken by something that was done.
+    """
+
+    made: int = 0
+    held: int = 0
+    missed: int = 0
+    prevented: int = 0
+
+    def add(self, other: Tally) -> None:
+        """Count another one's with one's own."""
+        self.made += other.made
+        self.held += other.held
+        self.missed += other.missed
+        self.prevented += other.prevented
+
+
+class _Line(Struct, frozen=True):
+    """A straight line through a series, its newest end, and how sure both are."""
+
+    level: float
+    slope: float  # Per step of the series.
+    level_error: float
+    slope_error: float
+    scatter: float
+
+
+def fit(values: Sequence[float]) -> _Line:
+    """Least squares over evenly spaced values, oldest first; errors allow for correlation."""
+    n = len(values)
+    middle, mean = (n - 1) / 2.0, math.fsum(values) / n
+    spread = n * (n * n - 1.0) / 12.0
+    slope = math.fsum((i - middle) * (each - mean) for i, each in enumerate(values)) / spread
+    off = [each - mean - slope * (i - middle) for i, each in enumerate(values)]
+    square = math.fsum(each * each for each in off)
+    scatter = math.sqrt(square / (n - 2))
+    near = math.fsum(one * other for one, other in pairwise(off))
+    alike = min(max(near / square, 0.0), 0.9) if square > 0.0 else 0.0
+    wider = math.sqrt((1.0 + alike) / (1.0 - alike))
+    return _Line(
+        level=mean + slope * middle,
+        slope=slope,
+        level_error=wider * scatter * math.sqrt(1.0 / n + middle * middle / spread),
+        slope_error=wider * scatter / math.sqrt(spread),
+        scatter=scatter,
+    )
+
+
+def steps_left(
+    values: Sequence[float], limit: float, reach: float
+) -> tuple[float, float, float] | None:
+    """In how many steps a series that grows reaches a limit: earliest, latest, and growth a step.
+
+    Args:
+        values: evenly spaced, oldest first, at least `LEAST`.
+        limit: above them.
+        reach: how far single readings lie above their mean at times.
+    """
+    whole, half = fit(values), fit(values[len(values) // 2 :])
+    if min(whole.slope, half.slope) <= 0.0 or not _is_straight(values, whole):
+        return None
+    if not 1.0 / ALIKE <= half.slope / whole.slope <= ALIKE:
+        return None
+    early = late = 0.0
+    for number, line in enumerate((whole, half)):
+        slow = line.slope - Z * line.slope_error
+        if slow <= 0.0:
+            return None
+        near = limit - reach - line.level - Z * line.level_error
+        soon = near / (line.slope + Z * line.slope_error)
+        then = (limit - line.level + Z * line.level_error) / slow
+        early, late = (min(early, soon), max(late, then)) if number else (soon, then)
+    early, late = max(early - STEPS, 0.0), late + STEPS
+    return (early, late, half.slope) if late <= AHEAD_SHARE * len(values) else None
+
+
+def _is_straight(values: Sequence[float], line: _Line) -> bool:
+    return line.slope * len(values) >= STRAIGHT * line.scatter
+
+
+class _Series:
+    """Means of a metric over steps of one width, the newest ones."""
+
+    __slots__ = ("count", "real", "start_s", "total", "values", "width_s")
+
+    def __init__(self, width_s: float) -> None:
+        self.width_s = width_s
+        self.values: deque[float] = deque(maxlen=MOST)
+        self.real: deque[bool] = deque(maxlen=MOST)
+        self.start_s = math.nan
+        self.total = 0.0
+        self.count = 0
+
+    def add(self, value: float, now_s: float) -> bool:
+        """Take a value; tells whether a step came to its end before it."""
+        is_empty = not self.count and not self.values
+        if is_empty or not now_s < self.start_s + self.width_s * (MOST + 1):
+            self.clear(now_s)
+        ended = now_s >= self.start_s + self.width_s
+        while now_s >= self.start_s + self.width_s:
+            # Steps without a value are as the one before: a gap is no news.
+            if self.count:
+                self.values.append(self.total / self.count)
+                self.real.append(True)
+            else:
+                self.values.append(self.values[-1])
+                self.real.append(False)
+            self.start_s += self.width_s
+            self.total, self.count = 0.0, 0
+        self.total += value
+        self.count += 1
+        return ended
+
+    def clear(self, now_s: float) -> None:
+        """Forget everything: it was another time."""
+        self.values.clear()
+        self.real.clear()
+        self.start_s, self.total, self.count = now_s, 0.0, 0
+
+
+class Forecaster:
+    """Forecast when one metric reaches its limit.
+
+    Args:
+        config: when a forecast is made.
+        every_s: least width of a series; the time between two samples.
+
+    Attributes:
+        tally: what became of its forecasts.
+    """
+
+    __slots__ = (
+        "_change",
+        "_changes",
+        "_day",
+        "_falls",
+        "_last",
+        "_mean",
+        "_open",
+        "_reached",
+        "_series",
+        "_start_s",
+        "config",
+        "tally",
+    )
+
+    def __init__(self, config: ForecastConfig, every_s: float = 1.0) -> None:
+        self.config = config
+        self.tally = Tally()
+        self._series = [_Series(width * every_s) for width in WIDTHS]
+        self._change, self._changes = 0.0, 0
+        self._falls: deque[tuple[float, float]] = deque(maxlen=_PEAKS)
+        self._last = math.nan
+        self._day = Season(_ONE, DAY_S)
+        self._mean = 0.0
+        self._start_s = math.nan
+        self._open: Forecast | None = None
+        self._reached = False
+
+    def take(self, value: float, limit: float, now_s: float) -> Forecast | None:
+        """Take a sample; tells of a limit that is ahead.
+
+        Args:
+            value: in the unit of the metric.
+            limit: what it must not reach, same unit, positive.
+            now_s: when the sample was taken.
+        """
+        self._note_fall(value, limit, now_s)
+        self._reached = value >= limit * (_REARM_SHARE if self._reached else 1.0)
+        usual = self._take_off_day(value, now_s)
+        found: Forecast | None = None
+        for series in self._series:
+            if series.add(value - usual, now_s) and found is None:
+                found = self._look(series, value, usual, limit, now_s)
+        self._follow_up(value, now_s)
+        if found is not None and self._open is None:
+            self._open = found
+        return found
+
+    def forget(self, now_s: float) -> None:
+        """Something is done to the target: what it grew to is over."""
+        for series in self._series:
+            series.clear(now_s)
+        self._last = math.nan
+        if self._open is not None:
+            self._settle(prevented=True)
+
+    def _look(
+        self, series: _Series, value: float, usual: float, limit: float, now_s: float
+    ) -> Forecast | None:
+        values = list(series.values)
+        if len(values) < LEAST or sum(series.real) < REAL_SHARE * len(values):
+            return None
+        if self._reached or value < self.config.used_share * limit:
+            return None
+        for size in range(len(values), LEAST - 1, -(MOST - LEAST) // 2):
+            part = values[-size:]
+            if not self._sees_through_teeth(size * series.width_s, value):
+                continue
+            if limit - usual - part[-1] > part[-1] - part[0]:
+                continue  # Not worth a fit: it would take longer than it may.
+            left = steps_left(part, limit - usual, self._reach(part[-1] + usual))
+            if left is not None:
+                early, late, per_step = left
+                end_s = series.start_s
+                return Forecast(
+                    limit=limit,
+                    early_s=max(end_s + early * series.width_s, now_s),
+                    late_s=end_s + late * series.width_s,
+                    made_s=now_s,
+                    per_s=per_step / series.width_s,
+                )
+        return None
+
+    def _note_fall(self, value: float, limit: float, now_s: float) -> None:
+        """Remember from which height it came down by itself, and when."""
+        change = value - self._last
+        self._last = value
+        if change != change:
+            return
+        known = self._changes >= _CHANGES
+        if known and -change >= max(FALL_CHANGES * self._change, FALL_SHARE * limit):
+            self._falls.append((now_s, value - change))
+        else:
+            self._changes += 1
+            share = max(_CHANGE_SHARE, 1.0 / self._changes)
+            self._change += share * (abs(change) - self._change)
+
+    def _sees_through_teeth(self, span_s: float, value: float) -> bool:
+        """Whether a trend over so long a time is more than the rise to the next release."""
+        if not self._falls:
+            return True
+        first_s, last_s = self._falls[0][0], self._falls[-1][0]
+        if len(self._falls) == 1:
+            return value > self._falls[0][1]
+        return span_s >= TEETH * (last_s - first_s) / (len(self._falls) - 1)
+
+    def _reach(self, level: float) -> float:
+        """How far readings lie above their mean: by scatter, or at the top of a tooth."""
+        peaks = [peak - level for _, peak in self._falls]
+        # The change from one to the next scatters by the root of two more than each does, and its
+        # mean size is four fifths of that.
+        return max(HIGHEST * 0.886 * self._change, *peaks, 0.0)
+
+    def _take_off_day(self, value: float, now_s: float) -> float:
+        """How far off its mean the metric usually is at this time of the day; 0 while unknown.
+
+        The mean runs over a day, so that what grows day by day is not taken for usual.
+        """
+        if self._start_s != self._start_s:
+            self._start_s, self._mean = now_s, value
+        age_s = now_s - self._start_s
+        looked = self._day.look(_ONE, now_s)
+        step_s = max(self._series[0].width_s, 1.0)
+        self._mean += min(step_s / DAY_S, 1.0) * (value - self._mean)
+        off = value - self._mean - looked[1]
+        self._day.learn(_ONE, looked, off, off, step_s, True)
+        return float(looked[1]) if age_s >= DAY_S else 0.0
+
+    # --- what became of it --------------------------------------------------------------------
+
+    def _follow_up(self, value: float, now_s: float) -> None:
+        known = self._open
+        if known is None:
+            return
+        if value >= known.limit:
+            self._settle(held=known.early_s <= now_s <= known.late_s)
+        elif now_s > known.late_s:
+            self._settle()
+
+    def _settle(self, *, held: bool = False, prevented: bool = False) -> None:
+        self._open = None
+        self.tally.made += 1
+        self.tally.prevented += prevented
+        self.tally.held += held
+        self.tally.missed += not (held or prevented)

@@ -1,0 +1,1 @@
+"""What is seen of a target: when to look, what a sample means, and the picture of it all."""
