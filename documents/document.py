@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
+import msgspec
 from msgspec import Struct
 
 from ..core.units import field_of, short_name, unit_of
@@ -70,6 +71,18 @@ class Document:
             self._refuse("arrays or tables are nested too deeply")
         self._overridden: dict[Path, Source] = {}
         self._former: dict[Path, list[tuple[Any, Source]]] = {}
+
+    @classmethod
+    def told(cls, tree: Mapping[str, Any], name: str) -> Document:
+        """Settings of a program, as a file of them would be read; they have no lines.
+
+        Args:
+            tree: tables as mappings, lists as any sequence.
+            name: what to call them in messages.
+        """
+        document = cls("", name)
+        document.tree = _as_toml(msgspec.to_builtins(tree))
+        return document
 
     @property
     def text(self) -> str:
@@ -261,6 +274,15 @@ def plain(value: Any) -> Any:
         return {key: plain(each) for key, each in value.items()}
     if isinstance(value, list):
         return [plain(each) for each in value]
+    return value
+
+
+def _as_toml(value: Any) -> Any:
+    """Values in the shapes that TOML has: lists for sequences."""
+    if isinstance(value, dict):
+        return {key: _as_toml(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_toml(each) for each in value]
     return value
 
 

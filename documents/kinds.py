@@ -40,7 +40,7 @@ _SHAPES: Mapping[type[inspect.Type], tuple[type, ...]] = {
     inspect.LiteralType: (str, int),
     inspect.IntType: (int, float),
     inspect.FloatType: (int, float),
-    inspect.NoneType: (),
+    inspect.NoneType: (type(None),),  # No file has it, but a program may say it.
 }
 _PYTHON_TYPES: Mapping[type[inspect.Type], type] = {
     inspect.BytesType: bytes,

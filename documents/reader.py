@@ -92,6 +92,7 @@ class _Reader:
             inspect.EnumType: self._choice,
             inspect.BoolType: self._as_it_is,
             inspect.AnyType: self._as_it_is,
+            inspect.NoneType: self._as_it_is,
         }
 
     def value(self, info: inspect.Type, value: Any, path: Path, unit: Unit) -> Any:

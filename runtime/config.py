@@ -240,6 +240,31 @@ def parse(text: str, name: str) -> Loaded:
     return _read(text, name, Path(name).absolute(), Overrides(os.environ, (), None))
 
 
+def told(settings: Mapping[str, Any], kind: type[T], name: str = "settings") -> T:
+    """Settings that a program tells as a mapping, in every spelling that a file may have.
+
+    Args:
+        settings: the fields, tables as mappings.
+        kind: what they are settings of: a `Config`, or a part of one.
+        name: what to call them in messages.
+
+    Raises:
+        ConfigError: its text has every problem that was found, and where.
+    """
+    document = Document.told(settings, name)
+    checks = {Secret: secret_check(os.environ, Path())}
+    value, problems = read(kind, document, formats=FORMATS, checks=checks)
+    if value is None:
+        raise ConfigError(f"{name}: {'; '.join(map(_in_a_line, problems))}", problems)
+    return value
+
+
+def _in_a_line(problem: Problem) -> str:
+    place = f"{problem.place}: " if problem.place else ""
+    help_ = f" ({problem.suggestion})" if problem.suggestion else ""
+    return f"{place}{problem.message}{help_}"
+
+
 def _text_of(path: str | os.PathLike[str]) -> str:
     return text_of(
         path, noun="configuration", usual_name="mendel.toml", start="[[components]] and name = ..."

@@ -162,6 +162,8 @@ class Incident(CaseFile):
         if self.stage is not Stage.RECOVERING or message.intent != self._intent:
             return []  # Old news, or another's.
         self.desk.finished(message.intent)
+        if message.outcome == "not_run":
+            self.treatment.was_not_run()
         what = f"{message.action} {message.outcome.replace('_', ' ')}"
         reason = f"{what}: {message.detail}" if message.detail else what
         if message.outcome == "unknown":

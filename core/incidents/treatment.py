@@ -164,11 +164,16 @@ class Treatment:
         self._before = Condition()
         self._ill: tuple[str, ...] = ()
         self._prescribed: dict[str, Step] | None = None
+        self._not_run = 0
 
     @property
     def was_applied(self) -> bool:
         """Whether anything was done to the target, beyond telling a person."""
-        return any(name != NOTIFY for name in self.ran)
+        return sum(name != NOTIFY for name in self.ran) > self._not_run
+
+    def was_not_run(self) -> None:
+        """The last action was started, but nobody carried it out."""
+        self._not_run += 1
 
     def next_move(
         self, rule: Callable[[ActionFacts], Ruling], *, observes: bool, rank: Rank | None = None

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-import msgspec
 from msgspec import structs
 
 from ...agents.journal import MemoryJournal
@@ -19,7 +18,7 @@ from ...core.records import ExperienceRecord, Record
 from ...core.topology import Component, Kind
 from ...documents.kinds import did_you_mean
 from ...errors import ConfigError
-from ..config import Config, Loaded, load
+from ..config import Config, Loaded, load, told
 from ..specs import ComponentSpec
 from .told import Deed, Manner, ToldWorld
 
@@ -82,11 +81,8 @@ class Setup:
         if not every_s > 0.0 or every_s == math.inf:
             raise ConfigError(f"every_s={every_s:g} of {target!r} must be a time greater than 0")
         said: dict[str, Any] = {"name": target, "kind": kind, "depends_on": depends_on}
-        try:
-            lines = {name: _line(each) for name, each in thresholds.items()}
-            spec = msgspec.convert(said | {"plan": plan, "thresholds": lines}, ComponentSpec)
-        except msgspec.ValidationError as error:
-            raise ConfigError(f"component {target!r}: {error}") from error
+        said |= {"plan": plan, "thresholds": thresholds}
+        spec = told(said, ComponentSpec, f"component {target!r}")
         known = {each.name for each in self.config.components}
         if target not in known:
             components = (*self.config.components, spec)
@@ -152,10 +148,6 @@ def checked_time(now_s: Any) -> float:
     return float(now_s)
 
 
-def _line(line: Threshold | Mapping[str, Any]) -> Threshold:
-    return line if isinstance(line, Threshold) else msgspec.convert(line, Threshold)
-
-
 def _config(source: Source) -> tuple[Config, Path, Path]:
     """Settings, and the state folder and base of relative paths that go with them."""
     if isinstance(source, str | os.PathLike):
@@ -163,9 +155,6 @@ def _config(source: Source) -> tuple[Config, Path, Path]:
     if isinstance(source, Loaded):
         return source.config, source.state, source.base
     if isinstance(source, Mapping):
-        try:
-            source = msgspec.convert(source, Config)
-        except msgspec.ValidationError as error:
-            raise ConfigError(f"the configuration is invalid: {error}") from error
+        source = told(source, Config)
     config = source or Config()
     return config, Path(config.runtime.state), Path()

@@ -157,7 +157,8 @@ class VerbPromises(Stage):
             for _ in range(60):
                 await ward.feed()
                 await asyncio.sleep(1.0)
-            assert (await ward.healer.verify_recovery("cart")).is_over
+            recovery = await ward.healer.verify_recovery("cart")
+            assert (recovery.is_over, recovery.outcome) == (True, "cleared")
             assert (await ward.healer.apply_response(response)).outcome == "not_run"
             assert ward["cart"].begun == 0
 

@@ -119,6 +119,17 @@ def test_telling_a_person_is_not_something_done_to_the_target() -> None:
     assert (treatment.was_applied, treatment.ran) == (False, ["notify"])
 
 
+def test_what_nobody_carried_out_is_nothing_done_to_the_target() -> None:
+    treatment = a_treatment()
+    treatment.count("restart")
+
+    treatment.was_not_run()
+
+    assert (treatment.was_applied, treatment.ran) == (False, ["restart"])
+    treatment.count("restart")
+    assert treatment.was_applied
+
+
 def test_the_first_verdict_on_an_attempt_stands() -> None:
     treatment = a_treatment("restart")
     move(treatment)

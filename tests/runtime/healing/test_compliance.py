@@ -107,6 +107,12 @@ class CallsItHealedWhenTheActionEnds(Mutant):
         return found
 
 
+class ClaimsWhatWentAwayByItself(Mutant):
+    async def verify_recovery(self, target: str, *, now_s: float | None = None) -> RecoveryStatus:
+        found = await super().verify_recovery(target, now_s=now_s)
+        return structs.replace(found, outcome=found.outcome and "healed")
+
+
 class NeverCallsItOver(Mutant):
     async def verify_recovery(self, target: str, *, now_s: float | None = None) -> RecoveryStatus:
         found = await super().verify_recovery(target, now_s=now_s)

@@ -15,6 +15,7 @@ from estates import Estate, Service, ServiceAction
 from mendel.bus.messages import ApprovalGiven, PauseTarget, ResumeTarget
 from mendel.core.levels import LEVELS, Level
 from mendel.errors import ConfigError
+from mendel.runtime.healing.setup import Setup
 
 pytestmark = pytest.mark.virtual_time
 
@@ -53,6 +54,30 @@ class TestSettings:
 
             assert (await healer.select_response("cart")).action == ""
             assert (await healer.verify_recovery("cart")).stage == "observed"
+
+    async def test_take_every_spelling_that_a_file_may_have(self) -> None:
+        settings = {
+            "defaults": {"verify": {"window": "30s"}, "watch": {"silent_s": 5}},
+            "resources": {"memory": "64MB", "lag": None},
+            "components": ({"name": "cart", "playbook": {"backoff": "250ms"}},),
+        }
+
+        config = Setup(settings, "basic", None).config
+
+        assert config.defaults.verify.window_s == 30.0
+        assert config.defaults.watch.silent_s == 5.0
+        assert (config.resources.memory_bytes, config.resources.lag_s) == (64_000_000, None)
+        assert config.components[0].playbook == {"backoff_s": 0.25}
+
+    async def test_tell_all_that_is_wrong_at_once_and_where(self) -> None:
+        settings = {"defaults": {"verify": {"window": "soon"}}, "policy": {"mode": "heroic"}}
+
+        with pytest.raises(ConfigError) as caught:
+            mendel.create("basic", settings)
+
+        places = [each.place for each in caught.value.problems]
+        assert places == ["defaults.verify.window", "policy.mode"]
+        assert 'defaults.verify.window: "soon" is not a duration' in str(caught.value)
 
     async def test_of_one_component_stand_before_the_level(self, level: Level) -> None:
         settings = {"kinds": {"database": {"level": "basic"}}}
@@ -106,6 +131,7 @@ class TestComponents:
             ({"target": "cart", "every_s": 0.0}, "every_s=0"),
             ({"target": "cart", "actions": {"restart": 5}}, "it must be a function"),
             ({"target": "cart", "thresholds": {"queue": {}}}, "a threshold needs"),
+            ({"target": "cart", "thresholds": {"heap_bytes": {"above": "much"}}}, "not a size"),
         ],
     )
     async def test_that_make_no_sense_are_refused(self, arguments: Any, message: str) -> None:
