@@ -117,5 +117,6 @@ class Eyes:
             await self._read(self._waiting.popleft())
 
     async def _no_data(self, look: Look[Probe], error: Exception) -> None:
-        _log.debug("no data from probe %s of %s: %s", look.probe.name, look.probe.target, error)
+        name, target = look.probe.name, look.probe.target
+        _log.debug("no data from probe %s of %s: %s", name, target, error, extra={"target": target})
         await self._take(look, None)

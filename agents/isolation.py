@@ -113,6 +113,7 @@ class Isolator:
             isolation.failures += 1
             if isolation.failures < self._tries:
                 return False
-            _log.error("%s stays isolated: release %s", wish.target, finished.detail)
+            about = {"target": wish.target, "incident": wish.incident}
+            _log.error("%s stays isolated: release %s", wish.target, finished.detail, extra=about)
         isolation.done = wish
         return True

@@ -17,9 +17,11 @@ from .render import shown
 FIXED: Mapping[Path, str] = {
     ("runtime", "state"): "the store, the socket and the processes are in the folder",
     ("runtime", "keep_circuits"): "it is decided when mendel starts",
+    ("runtime", "log_format"): "lines of one form are written already",
     ("runtime", "seed"): "what was drawn with the old one is drawn",
     ("store",): "the store is open",
     ("web",): "the page is being served",
+    ("otlp",): "telemetry is being sent",
     ("supervisor",): "the agents are supervised already",
 }
 

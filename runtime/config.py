@@ -54,6 +54,7 @@ from .layers import KindConfig, Layers, LevelConfig
 from .pauses import MaintenanceSpec
 from .specs import ComponentSpec, Name, Secret
 from .store.config import StoreConfig
+from .telemetry.config import OtlpConfig
 
 T = TypeVar("T", bound=Struct)
 
@@ -66,6 +67,7 @@ class RuntimeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     Attributes:
         state: folder of the store, the control socket and logs; relative to the file.
         log_level: least important lines that are logged.
+        log_format: lines for people (``text``), or a JSON object a line (``json``).
         keep_circuits: whether open circuits of guarded calls stay open over a restart.
         seed: of everything random (jitter); the same seed, the same choices.
         reload: when the file is read again: when it has changed (``watch``), on SIGHUP
@@ -74,6 +76,7 @@ class RuntimeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     state: Annotated[str, Meta(min_length=1)] = ".mendel"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
     keep_circuits: bool = False
     seed: Annotated[int, Meta(ge=0)] = 0
     reload: Literal["watch", "signal", "off"] = "signal"
@@ -92,6 +95,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ranking: how experience is weighed, for components whose level ranks what is tried.
         store: how the past is written, and how long it is kept.
         web: where the page and the HTTP API are served; ``mendel run`` serves them anyway.
+        otlp: where metrics and logs are sent to.
         supervisor: how agents that crash are restarted.
         maintenance: announced windows in which nothing is done.
         agents: plug-ins to load, each as ``package:Class``.
@@ -108,6 +112,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ranking: RankingConfig = RankingConfig()
     store: StoreConfig = StoreConfig()
     web: WebConfig | None = None
+    otlp: OtlpConfig | None = None
     supervisor: SupervisorSpec = SupervisorSpec()
     maintenance: tuple[MaintenanceSpec, ...] = ()
     agents: tuple[PluginPath, ...] = ()

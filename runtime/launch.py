@@ -40,6 +40,7 @@ from .resources import Steward
 from .store import Archive, Store
 from .store.entries import OBSERVED, config_sha256
 from .system import System
+from .telemetry.logs import Narrator
 from .undo import take_back_left_over
 from .world import RealWorld
 
@@ -117,7 +118,9 @@ async def _launched(
             _log.warning("%s", found)
         system = await _assemble(loaded, store, plugins)
         writer = stack.enter_context(_writer(loaded, system.world, record)) if record else None
+        narrator = stack.enter_context(Narrator())
         await stack.enter_async_context(system)
+        narrator.listen(system.bus)
         if writer is not None:  # No agent has had its turn yet, so nothing is missed.
             await stack.enter_async_context(Recorder(system.bus, writer))
         _keep_audit(system, store)
@@ -131,6 +134,7 @@ async def _launched(
         system.tell_problems()
         stack.push_async_callback(controls.close)
         await stack.enter_async_context(ControlServer(state / SOCKET, controls))
+        await stack.enter_async_context(_telemetry(controls, loaded))
         if web or (web is None and loaded.config.web is not None):
             await stack.enter_async_context(_page(system, controls, loaded))
         yield Launched(system, reloader)
@@ -170,6 +174,25 @@ def _controls(
         steward=steward,
         on_stop=on_stop,
     )
+
+
+@asynccontextmanager
+async def _telemetry(controls: SystemControls, loaded: Loaded) -> AsyncIterator[None]:
+    """Send metrics and logs, where somebody is configured who takes them."""
+    config = loaded.config.otlp
+    if config is None:
+        yield
+        return
+    from .telemetry.meters import Meters
+    from .telemetry.otlp import sent  # Late: whoever sends nothing need not have it.
+
+    meters = Meters(controls)
+    untap = controls.tap(meters.hear)
+    try:
+        async with sent(config, meters, version=version("mendel"), base=loaded.base):
+            yield
+    finally:
+        untap()
 
 
 @asynccontextmanager

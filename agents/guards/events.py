@@ -63,6 +63,7 @@ def deliver() -> None:
             change.previous,
             change.state,
             change.reason,
+            extra={"target": change.target},
         )
         for listener in (*_listeners.get(change.target, ()), *_listeners.get("", ())):
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,47 +48,46 @@ def run(
     from ..config import load
 
     loaded = load(config, settings=settings, mode=mode)
-    _log_to_stderr(loaded.config.runtime.log_level)
+    say = _log_to_stderr(loaded, out)
     try:
         asyncio.run(
             launch.run(
                 loaded,
                 record=record,
                 web=web,
-                on_started=lambda system: _begin(system, loaded, out),
+                on_started=lambda system: _begin(system, loaded, say),
             )
         )
     except asyncio.CancelledError:  # The second signal.
         return _INTERRUPTED
-    out.note("mendel has stopped")
+    say("mendel has stopped")
     return 0
 
 
-def _begin(system: System, loaded: Loaded, out: Out) -> None:
+def _begin(system: System, loaded: Loaded, say: Callable[[str], None]) -> None:
     from ...bus.messages import ConfigChanged
-    from ..words import in_words
 
-    def tell(batch: list[Envelope]) -> None:
-        for envelope in batch:
-            if isinstance(envelope.message, ConfigChanged):
-                logging.getLogger().setLevel(system.config.runtime.log_level.upper())
-            words = in_words(envelope.message)
-            if words:
-                out.note(f"{time.strftime('%H:%M:%S')}  {words}")
+    def turn(batch: list[Envelope]) -> None:
+        if any(isinstance(each.message, ConfigChanged) for each in batch):
+            logging.getLogger().setLevel(system.config.runtime.log_level.upper())
 
     count = len(loaded.config.components)
-    out.note(
+    say(
         f"mendel heals {count} component{'' if count == 1 else 's'} (pid {os.getpid()}, mode "
         f"{loaded.config.policy.mode}); see: mendel status --state {loaded.state}"
     )
     if system.url:
-        out.note(f"the page: {system.url} (to steer from it: mendel web link)")
-    system.bus.tap(tell)
+        say(f"the page: {system.url} (to steer from it: mendel web link)")
+    system.bus.tap(turn)
 
 
-def _log_to_stderr(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+def _log_to_stderr(loaded: Loaded, out: Out) -> Callable[[str], None]:
+    """Set up what is logged; returns what tells a person that it begins and ends."""
+    from ..telemetry.logs import JsonLines, TextLines
+
+    runtime = loaded.config.runtime
+    in_json = runtime.log_format == "json"
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines() if in_json else TextLines())
+    logging.basicConfig(handlers=[handler], level=runtime.log_level.upper())
+    return logging.getLogger("mendel").info if in_json else out.note

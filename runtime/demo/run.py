@@ -29,6 +29,7 @@ from ..door import WebConfig
 from ..launch import first, launch
 from ..render import render
 from ..system import System
+from ..telemetry.logs import EVENTS, text_of
 from ..web.token import link
 from .campaign import Campaign
 from .chronicle import Chronicle
@@ -218,4 +219,5 @@ class _Teller(logging.Handler):
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._tell(record.getMessage())
+        if record.name != EVENTS:  # The show hears those by itself.
+            self._tell(text_of(record))

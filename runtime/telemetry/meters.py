@@ -119,6 +119,10 @@ class Meters:
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
 
+    def collect(self) -> list[Metric]:
+        """All of it, as it is now."""
+        return list(self._registry.collect())
+
     def _target(self, name: str) -> str:
         if name not in self._targets:
             if len(self._targets) >= TARGETS_MAX:

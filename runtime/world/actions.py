@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from ...agents.ports import ActionResult, IntentStatus
 from ...core.records import IntentRecord
@@ -27,7 +28,7 @@ from .command import Finished, run_command
 from .http import Answer, HttpClient, check_url
 from .identity import Identity, marked
 from .managed import ManagedProcess
-from .secrets import resolve, resolve_all
+from .secrets import hide, resolve, resolve_all
 
 notices = logging.getLogger("mendel.notify")
 # Carries the intent into the environment of a command, where it can be found after a crash.
@@ -82,9 +83,11 @@ class ConfiguredAction(ABC):
                 detail=f"{self.name!r} is an action of {self.target!r}, not of {intent.target!r}",
             )
         try:
-            return await self._do(intent)
+            result = await self._do(intent)
         except MendelError as problem:
             return ActionResult(succeeded=False, detail=str(problem).replace("\n  help: ", "; "))
+        # The last line of a command or an answer may repeat what it was given.
+        return structs.replace(result, detail=hide(result.detail))
 
     async def status(self, intent: IntentRecord) -> IntentStatus:
         """Tell whether an execution that was interrupted took place.
@@ -222,7 +225,7 @@ class NotifyAction(ConfiguredAction):
     async def _do(self, intent: IntentRecord) -> ActionResult:
         text = f"{intent.target} needs a person: {intent.action} for incident {intent.incident}"
         if self.spec.notify == "log":
-            notices.warning("%s", text)
+            notices.warning("%s", text, extra=_facts(intent))
             return ActionResult(succeeded=True, detail="written to the log")
         assert self.spec.notify is not None, "the world makes this action of such a specification"
         url = check_url(resolve(self.spec.notify, self.base), f"action {self.name!r}")

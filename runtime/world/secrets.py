@@ -1,4 +1,7 @@
-"""Values that do not stand in the configuration: read when they are needed, kept nowhere."""
+"""Values that do not stand in the configuration: read when they are needed, and never told.
+
+What was read is remembered for one purpose: to be taken out of texts that are about to be logged.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,18 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from ...documents.redact import HIDDEN
 from ...errors import EnvironmentProblem
 from ..specs import Secret, Text
 
 # A key with its chain of certificates has some 10 KB; a log file named by mistake has far more.
 SECRET_BYTES = 65_536
+# Far more than an estate has at a time; of those that are exchanged every hour the newest count.
+_KNOWN_MAX = 1_000
+# What is shorter stands in any text by chance, and keeps nobody out.
+_HIDDEN_LENGTH_MIN = 4
+
+_known: dict[str, None] = {}
 
 
 def resolve(text: Text, base: Path = Path()) -> str:
@@ -26,7 +36,25 @@ def resolve(text: Text, base: Path = Path()) -> str:
     """
     if isinstance(text, str):
         return text
-    return _from_environment(text) if text.env else _from_file(base / text.file)
+    value = _from_environment(text) if text.env else _from_file(base / text.file)
+    _remember(value)
+    return value
+
+
+def hide(text: str) -> str:
+    """A text without the secrets that were read so far, whoever has put them into it."""
+    for value in _known:
+        if value in text:
+            text = text.replace(value, HIDDEN)
+    return text
+
+
+def _remember(value: str) -> None:
+    if len(value) < _HIDDEN_LENGTH_MIN or value in _known:
+        return
+    if len(_known) >= _KNOWN_MAX:
+        del _known[next(iter(_known))]
+    _known[value] = None
 
 
 def resolve_all(texts: Mapping[str, Text], base: Path = Path()) -> dict[str, str]:

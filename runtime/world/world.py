@@ -151,7 +151,7 @@ class RealWorld:
         try:
             await process.take_over_or_start()
         except EnvironmentProblem as problem:
-            logger.error("%s is not started: %s", name, problem)
+            logger.error("%s is not started: %s", name, problem, extra={"target": name})
 
     async def _leave(self) -> None:
         """End everything; whatever happens on the way, nothing is left that should not be."""
@@ -172,7 +172,8 @@ class RealWorld:
                 try:
                     process.leave_at_once()
                 except EnvironmentProblem as problem:
-                    logger.error("%s is left running: %s", name, problem)
+                    about = {"target": name}
+                    logger.error("%s is left running: %s", name, problem, extra=about)
             self._ledger.close()
 
     async def _rotate_logs(self) -> None:
