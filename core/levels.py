@@ -37,6 +37,23 @@ class Abilities(Struct, frozen=True, kw_only=True):
     evolves: bool = False
 
 
+class Ceiling(Struct, frozen=True):
+    """The highest levels that can be afforded for now.
+
+    Attributes:
+        level: of all components ...
+        apart: ... but these, by name.
+    """
+
+    level: Level = "full"
+    apart: Mapping[str, Level] = {}
+
+    def under(self, name: str, level: Level) -> Level:
+        """The level that a component is healed on when it is to be on this one."""
+        order = tuple(LEVELS)
+        return min(level, self.apart.get(name, self.level), key=order.index)
+
+
 LEVELS: Mapping[Level, Abilities] = {
     "basic": Abilities(),
     "advanced": Abilities(adapts=True, diagnoses=True, ranks=True, controls_load=True),

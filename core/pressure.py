@@ -19,7 +19,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from .levels import Level
+from .levels import Ceiling, Level
 
 
 class ResourcesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -35,7 +35,8 @@ class ResourcesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         calm_s: all limits are kept this long before something is taken up again.
         calm_share: a limit counts as kept below this share of it, so that what was given up just
             in time is not taken up at once.
-        lower_levels: whether the levels of components may be lowered for a while.
+        lower_levels: whether the levels of components may be lowered for a while ...
+        keep_levels: ... but never those of these components.
     """
 
     cpu_share: Annotated[float, Meta(gt=0)] | None = None
@@ -47,6 +48,11 @@ class ResourcesConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     calm_s: Annotated[float, Meta(gt=0)] = 15.0
     calm_share: Annotated[float, Meta(gt=0, lt=1)] = 0.75
     lower_levels: bool = True
+    keep_levels: tuple[str, ...] = ()
+
+    def ceiling(self, relief: Relief) -> Ceiling:
+        """The highest levels that are carried out while something is done without."""
+        return Ceiling(relief.ceiling, dict.fromkeys(self.keep_levels, "full"))
 
 
 class Usage(Struct, frozen=True, kw_only=True):

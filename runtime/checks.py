@@ -111,6 +111,7 @@ def find_contradictions(document: Document) -> list[Problem]:
         problems += _processes(document, path, component)
         problems += _actions(document, path, component)
     problems += _maintenance(document, tree, names)
+    problems += _resources(document, tree, names)
     return problems + list(_estate_actions(document, tree, [each for _, each in components]))
 
 
@@ -154,6 +155,14 @@ def _maintenance(document: Document, tree: Table, names: Mapping[str, None]) -> 
         if name and name != "*" and name not in names:
             help_text = did_you_mean(name, list(names), "components")
             place = (*path, "component")
+            yield document.problem("MD121", f"unknown component `{name}`", place, help_text)
+
+
+def _resources(document: Document, tree: Table, names: Mapping[str, None]) -> Iterator[Problem]:
+    kept = _table(tree.get("resources")).get("keep_levels")
+    for place, name in _texts(kept, ("resources", "keep_levels")):
+        if name not in names:
+            help_text = did_you_mean(name, list(names), "components")
             yield document.problem("MD121", f"unknown component `{name}`", place, help_text)
 
 

@@ -281,7 +281,7 @@ class SystemControls:
         await self._system.bus.publish(told(target, known, now_s, who=who))
 
     async def change_level(self, *, target: str, level: Level, who: str, reason: str) -> None:
-        """Heal a component on another level; it holds until the configuration is read again."""
+        """Heal a component on another level; it outlives reloads."""
         await self._system.change_level(target, level, who=who, reason=reason)
 
     async def scenarios(self) -> Sequence[ScenarioView]:

@@ -17,7 +17,7 @@ from ..bus.messages import Status
 from ..core.health import of_component
 from ..core.incidents.casebook import Casebook
 from ..core.incidents.treatment import Care
-from ..core.levels import LEVELS, Level
+from ..core.levels import LEVELS, Ceiling
 from ..core.playbook import plan_of
 from ..core.policy import ActionFacts, Mode, Policy
 from ..core.ranking.ranking import Experience, RankingConfig
@@ -27,10 +27,10 @@ from ..core.watching.watch import TargetWatch, WatchConfig, fitted
 from .config import Config
 from .layers import DefaultsConfig, Layer
 
-_LEVELS: Sequence[Level] = tuple(LEVELS)
 # A probe that missed three turns in a row is silent; one or two may be a busy moment.
 _MISSED_TURNS = 3
 _NOTHING_SAID = DefaultsConfig()
+_NO_CEILING = Ceiling()
 
 
 class Parts(Struct, frozen=True):
@@ -90,7 +90,7 @@ def design(
     probes: Iterable[Probe],
     actions: Callable[[str], Mapping[str, Action]],
     *,
-    ceiling: Level = "full",
+    ceiling: Ceiling = _NO_CEILING,
 ) -> Design:
     """Work out what a configuration says of the components of a world.
 
@@ -99,7 +99,7 @@ def design(
         components: of the world; they need not be in the configuration.
         probes: of the world.
         actions: of a component, by name.
-        ceiling: highest level that is carried out, whatever the configuration says.
+        ceiling: highest levels that are carried out, whatever the configuration says.
 
     Raises:
         ConfigError: settings from several layers do not go together.
@@ -165,7 +165,7 @@ def build(
 
 
 def settings_of(
-    config: Config, components: Iterable[Component], *, ceiling: Level = "full"
+    config: Config, components: Iterable[Component], *, ceiling: Ceiling = _NO_CEILING
 ) -> dict[str, DefaultsConfig]:
     """What holds for each component, all layers taken together; by name."""
     specs = {spec.name: spec for spec in config.components}
@@ -175,8 +175,7 @@ def settings_of(
         spec, kind = specs.get(component.name), component.kind
         own = spec.layer if spec is not None else nothing
         level = layers.level_of(kind, spec.level if spec is not None else None)
-        level = min(level, ceiling, key=_LEVELS.index)
-        settings[component.name] = layers.settle(kind, own, level)
+        settings[component.name] = layers.settle(kind, own, ceiling.under(component.name, level))
     return settings
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from ..core.levels import LEVELS
 from ..genome.service import EvolveConfig, GenomeService
 from .config import Config
 from .genomes import with_canary, with_evolved
@@ -25,13 +24,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("mendel.farm")
 
 _WHO = GenomeService.name
-
-
-def evolves(config: Config) -> bool:
-    """Whether the level of any component says that configurations are bred."""
-    layers = config.layers
-    levels = (layers.level_of(each.kind, each.level) for each in config.components)
-    return any(LEVELS[level].evolves for level in levels)
 
 
 class SystemFarm:

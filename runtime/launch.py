@@ -32,7 +32,7 @@ from .circuits import kept
 from .config import Loaded, load
 from .control import ControlServer, clear_socket
 from .controls import SystemControls
-from .farm import SystemFarm, evolves
+from .farm import SystemFarm
 from .pauses import announced, earlier_actions, left_over
 from .plugins import load_plugins
 from .reload import Reloader
@@ -154,7 +154,7 @@ async def _assemble(loaded: Loaded, store: Store, plugins: LoadedAgents) -> Syst
         problems=problems,
         pauses=pauses,
         earlier=earlier,
-        farm=partial(SystemFarm, store=store.path) if evolves(loaded.config) else None,
+        farm=partial(SystemFarm, store=store.path),
     )
 
 

@@ -6,13 +6,13 @@ circuits, limits and experience are where they were (`mendel.runtime.revision`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import structs
 
 from ..agents.ports import World
 from ..bus.messages import Message
-from ..core.levels import Level
+from ..core.levels import LEVELS, Level
 from ..core.topology import Component
 from ..documents.kinds import did_you_mean
 from ..errors import ConfigError
@@ -79,6 +79,50 @@ def with_level(config: Config, component: Component, level: Level) -> Config:
         for each in specs
     )
     return structs.replace(config, components=changed)
+
+
+def with_levels_by_hand(
+    config: Config, was: Config, by_hand: Mapping[str, Level], components: Mapping[str, Component]
+) -> tuple[Config, dict[str, Level]]:
+    """A new version of a configuration, with the levels that people have set meanwhile.
+
+    What is written later wins: where the new version gives a component another level than the old
+    one, that holds, and what was set by hand is forgotten.
+
+    Args:
+        config: the new version, as it is written.
+        was: the version before it, as it was written.
+        by_hand: levels that people have set.
+        components: all that are known.
+
+    Returns:
+        The configuration, and those levels that still hold.
+    """
+    names = {each.name for each in config.components}
+    kept = {
+        name: level
+        for name, level in by_hand.items()
+        if (name in names) == (name in {each.name for each in was.components})
+        and _written_level(config, name) == _written_level(was, name)
+    }
+    for name, level in kept.items():
+        config = with_level(config, components[name], level)
+    return config, kept
+
+
+def _written_level(config: Config, name: str) -> Level:
+    layers = config.layers
+    for spec in config.components:
+        if spec.name == name:
+            return layers.level_of(spec.kind, spec.level)
+    return layers.defaults.level
+
+
+def evolves(config: Config) -> bool:
+    """Whether the level of any component says that configurations are bred."""
+    layers = config.layers
+    levels = (layers.level_of(each.kind, each.level) for each in config.components)
+    return any(LEVELS[level].evolves for level in levels)
 
 
 def at_level(config: Config, level: Level) -> Config:

@@ -142,6 +142,7 @@ class Reloader:
                 found = await asyncio.to_thread(self._read, text, source)
                 changed = await self._system.reconfigure(
                     found.loaded.config,
+                    was=self.loaded.config,
                     plugins=found.plugins.agents,
                     who=who,
                     reason=reason,

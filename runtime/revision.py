@@ -33,8 +33,15 @@ from ..agents.guards.guard import GuardConfig
 from ..agents.ports import World
 from ..agents.registry import LoadedAgent
 from ..bus.local import LocalBus
-from ..bus.messages import ConfigChanged, Message, Reconfigure, Reconfigured, ResourcesChanged
-from ..core.levels import Level
+from ..bus.messages import (
+    ConfigChanged,
+    LevelsChanged,
+    Message,
+    Reconfigure,
+    Reconfigured,
+    ResourcesChanged,
+)
+from ..core.levels import Ceiling, Level
 from ..core.policy import Pause
 from ..core.pressure import Relief
 from ..documents.document import format_path
@@ -52,6 +59,7 @@ _AGENT_S = 2.0
 _WORLDLY = ("name", "kind", "depends_on", "group", "process", "probes", "actions")
 # A log line or an event that lists more is not read; the store has both texts.
 _CHANGES_SHOWN = 100
+_NO_CEILING = Ceiling()
 
 
 class ChangeableWorld(World, Protocol):
@@ -126,7 +134,7 @@ def prepare(
     world: World,
     plugins: Iterable[LoadedAgent],
     own: Iterable[Any],
-    ceiling: Level = "full",
+    ceiling: Ceiling = _NO_CEILING,
 ) -> Revision:
     """Make everything that the new configuration comes to; nothing changes yet.
 
@@ -136,7 +144,7 @@ def prepare(
         world: what is healed.
         plugins: that run and go on, as the new configuration has them.
         own: classes of the system's own agents.
-        ceiling: highest level that is carried out for now.
+        ceiling: highest levels that are carried out for now.
 
     Raises:
         ConfigError: it cannot come into force while mendel runs, or not at all.
@@ -229,6 +237,36 @@ def relieved(relief: Relief, reasons: Sequence[str], now_s: float) -> ResourcesC
         ceiling=relief.ceiling,
         reasons=tuple(reasons),
         changed_s=now_s,
+    )
+
+
+def levels_changed(
+    before: Mapping[str, Level],
+    after: Mapping[str, Level],
+    *,
+    who: str,
+    reason: str,
+    now_s: float,
+) -> LevelsChanged | None:
+    """The news that components are healed on other levels; None when none is.
+
+    Args:
+        before: the level of each component ...
+        after: ... and the one from now on; who comes or goes is no news.
+        who: the person or program that wants it so.
+        reason: why.
+        now_s: loop time.
+    """
+    found = {
+        name: (before[name], level)
+        for name, level in after.items()
+        if before.get(name, level) != level
+    }
+    if not found:
+        return None
+    shown = dict(list(found.items())[:_CHANGES_SHOWN])
+    return LevelsChanged(
+        components=len(found), levels=shown, who=who, reason=reason, changed_s=now_s
     )
 
 

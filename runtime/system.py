@@ -34,7 +34,7 @@ from ..bus.messages import (
     Status,
 )
 from ..core.health import Overall, overall
-from ..core.levels import Level
+from ..core.levels import Ceiling, Level
 from ..core.policy import Pause
 from ..core.pressure import STEPS, Relief
 from ..core.restarts import ChildSpec
@@ -42,7 +42,7 @@ from ..errors import BusClosed, ConfigError, PluginError
 from ..genome.service import Farm, GenomeService
 from .config import Config
 from .factory import Parts, build
-from .levels import known_component, with_level
+from .levels import evolves, known_component, with_level, with_levels_by_hand
 from .lives import OneLife, as_message
 from .revision import (
     Aside,
@@ -51,6 +51,7 @@ from .revision import (
     excuse_booting,
     in_force,
     inline,
+    levels_changed,
     prepare,
     put_into_force,
     relieved,
@@ -71,6 +72,8 @@ OWN_AGENTS: tuple[type[Agent[Any]], ...] = (
     Monitor,
     GenomeService,  # Only where the level of some component evolves.
 )
+# Who changes levels for want of resources, and back.
+_RESOURCES = "resources"
 _OWN_NAMES = frozenset(kind.name for kind in OWN_AGENTS)
 
 # The whole program stops within two seconds; the world needs most of them.
@@ -90,7 +93,8 @@ class System:
         problems: plug-ins that could not be loaded; see `tell_problems`.
         pauses: of components that nothing may be done to for now.
         earlier: actions of earlier runs that limits count: target and loop time, oldest first.
-        farm: makes what evolution needs of this system; without it nothing is bred.
+        farm: makes what evolution needs of this system, once a component's level evolves; without
+            it nothing is bred.
 
     Attributes:
         bus: how the agents talk; there once the system is entered.
@@ -133,6 +137,7 @@ class System:
         self._earlier = tuple(earlier)
         self._make_farm = farm
         self._farm: Farm | None = None
+        self._by_hand: Mapping[str, Level] = {}
         self._rng = random.Random(config.runtime.seed)  # noqa: S311  Jitter is no secret.
         self._alone: dict[str, Supervisor] = {}
         self._revising = asyncio.Lock()  # One change at a time.
@@ -195,8 +200,7 @@ class System:
         self._employ(Breaker, lambda config: Breaker(config, world, parts.board))
         for plugin in self._plugins:
             self.add_agent(plugin)
-        if self._make_farm is not None:
-            self._breed(self._make_farm(self))
+        self._breed()
         # The last to start and the first to stop: nobody sees a problem before all can act on it.
         self._employ(Monitor, lambda config: Monitor(config, world, parts.charts))
         self._supervision = asyncio.create_task(self._supervisor.run(), name="mendel")
@@ -205,6 +209,7 @@ class System:
         self,
         config: Config,
         *,
+        was: Config | None = None,
         plugins: Sequence[LoadedAgent] | None = None,
         who: str = "",
         reason: str = "",
@@ -215,6 +220,8 @@ class System:
 
         Args:
             config: the whole of it.
+            was: what it is a new version of; levels that were set by hand hold on where the two do
+                not differ in them. Without it the configuration holds as it is.
             plugins: agents that it asks for beside mendel's own; by default those of now.
             who: the person or program that asks for it.
             reason: why.
@@ -229,29 +236,13 @@ class System:
             ConfigError: it cannot come into force; everything is as before.
         """
         async with self._revising:
-            loop = asyncio.get_running_loop()
+            by_hand = self._by_hand
+            if was is not None:
+                components = self.parts.casebook.topology.components
+                config, by_hand = with_levels_by_hand(config, was, by_hand, components)
             wanted = self._plugins if plugins is None else tuple(plugins)
-            come, go = turnover(self._plugins, wanted, self.seats)
-            stay = [each for each in wanted if each not in come]
-            revision = await aside(
-                prepare, self.config, config, self.world, stay, self._own(), self.relief.ceiling
-            )
-            await ask_agents(self.bus, revision.agents)
-            began_s, former = loop.time(), {each.name for each in self.config.components}
-            self._put_into_force(revision, began_s)
-            self.config, self._plugins = config, wanted
-            fresh = [each for each in config.components if each.name not in former]
-            excuse_booting(fresh, self.parts, self.world, began_s)
-            now_s = loop.time()
-            changed = in_force(
-                revision, who=who, reason=reason, source=source, began_s=began_s, now_s=now_s
-            )
-            self._publish(changed)
-            for name in go:
-                await self.remove_agent(name)
-            for plugin in come:
-                self.add_agent(plugin)
-            await settle(self.world)
+            changed = await self._go_over(config, wanted, who, reason, source, aside)
+            self._by_hand = by_hand
             return changed
 
     async def change_level(
@@ -259,7 +250,8 @@ class System:
     ) -> ConfigChanged:
         """Heal a component on another level from now on, its open incident included.
 
-        It holds until the configuration is read again.
+        It holds until it is changed again, or the file says another level of the component than
+        before.
 
         Args:
             component: its name.
@@ -273,8 +265,48 @@ class System:
         Raises:
             ConfigError: there is no such component.
         """
-        config = with_level(self.config, known_component(self.parts, component), level)
-        return await self.reconfigure(config, who=who, reason=reason)
+        async with self._revising:
+            config = with_level(self.config, known_component(self.parts, component), level)
+            changed = await self._go_over(config, self._plugins, who, reason)
+            self._by_hand = {**self._by_hand, component: level}
+            return changed
+
+    async def _go_over(
+        self,
+        config: Config,
+        wanted: Sequence[LoadedAgent],
+        who: str,
+        reason: str,
+        source: str = "",
+        aside: Aside = inline,
+    ) -> ConfigChanged:
+        """Go over to a configuration; one at a time."""
+        loop = asyncio.get_running_loop()
+        come, go = turnover(self._plugins, wanted, self.seats)
+        stay = [each for each in wanted if each not in come]
+        revision = await aside(
+            prepare, self.config, config, self.world, stay, self._own(), self._ceiling(config)
+        )
+        await ask_agents(self.bus, revision.agents)
+        began_s, former = loop.time(), {each.name for each in self.config.components}
+        levels = self.parts.casebook.levels
+        self._put_into_force(revision, began_s)
+        self.config, self._plugins = config, tuple(wanted)
+        fresh = [each for each in config.components if each.name not in former]
+        excuse_booting(fresh, self.parts, self.world, began_s)
+        now_s = loop.time()
+        changed = in_force(
+            revision, who=who, reason=reason, source=source, began_s=began_s, now_s=now_s
+        )
+        self._publish(changed)
+        self._tell_levels(levels, who, reason)
+        self._breed()
+        for name in go:
+            await self.remove_agent(name)
+        for plugin in come:
+            self.add_agent(plugin)
+        await settle(self.world)
+        return changed
 
     async def relieve(
         self, relief: Relief, reasons: Sequence[str] = (), *, aside: Aside = inline
@@ -290,9 +322,12 @@ class System:
             now_s = asyncio.get_running_loop().time()
             before, self.relief = self.relief, relief
             if relief.ceiling != before.ceiling:
-                config, world = self.config, self.world
-                revision = await aside(prepare, config, config, world, (), (), relief.ceiling)
+                config, levels = self.config, self.parts.casebook.levels
+                ceiling = self._ceiling(config)
+                revision = await aside(prepare, config, config, self.world, (), (), ceiling)
                 self._put_into_force(revision, now_s)
+                calm = "there is enough to work with again"
+                self._tell_levels(levels, _RESOURCES, "; ".join(reasons) or calm)
             for chart in self.parts.charts.values():
                 chart.stretch = relief.stretch
             self._publish(relieved(relief, reasons, now_s))
@@ -301,6 +336,17 @@ class System:
         put_into_force(revision, self.parts, self.world, self._publish, now_s)
         for chart in self.parts.charts.values():
             chart.stretch = self.relief.stretch
+
+    def _ceiling(self, config: Config) -> Ceiling:
+        return config.resources.ceiling(self.relief)
+
+    def _tell_levels(self, before: Mapping[str, Level], who: str, reason: str) -> None:
+        now_s = asyncio.get_running_loop().time()
+        news = levels_changed(
+            before, self.parts.casebook.levels, who=who, reason=reason, now_s=now_s
+        )
+        if news is not None:
+            self._publish(news)
 
     def _own(self) -> list[type[Agent[Any]]]:
         return [kind for kind in OWN_AGENTS if kind.name in self.seats]
@@ -333,9 +379,14 @@ class System:
         guard = ChildSpec(name=_guard_of(name), restart="temporary", shutdown_s=_PLUGIN_STOP_S)
         self._supervisor.add(guard, lambda: alone)
 
-    def _breed(self, farm: Farm) -> None:
-        """Let configurations evolve; healing goes on without it when that fails for good."""
-        self._farm = farm
+    def _breed(self) -> None:
+        """Let configurations evolve from the first component on whose level does so.
+
+        Healing goes on without it when that fails for good.
+        """
+        if self._make_farm is None or self._farm is not None or not evolves(self.config):
+            return
+        farm = self._farm = self._make_farm(self)
         config = convert_config(GenomeService, self.config.agent.get(GenomeService.name, {}))
         self._add(
             GenomeService.name, GenomeService, config, lambda config: GenomeService(config, farm)

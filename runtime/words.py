@@ -24,6 +24,7 @@ from ..bus.messages import (
     IncidentEscalated,
     IncidentOpened,
     IsolateTarget,
+    LevelsChanged,
     Message,
     PauseTarget,
     PluginRejected,
@@ -126,6 +127,8 @@ def _of_people(message: Message) -> str:
         case ConfigChanged():
             by = f" by {message.who}" if message.who else ""
             return f"configuration changed{by}: {'; '.join(message.changes) or 'nothing in it'}"
+        case LevelsChanged():
+            return _of_levels(message)
         case ConfigRefused():
             return f"{message.source} is not taken: {'; '.join(message.problems)}"
     return ""
@@ -149,6 +152,14 @@ def _of_mendel(message: Message) -> str:
             lost = f", {message.lost} entries are lost" if message.lost else ""
             return f"the store writes again{lost}"
     return ""
+
+
+def _of_levels(message: LevelsChanged) -> str:
+    told = [f"{name} from {old} to {new}" for name, (old, new) in message.levels.items()]
+    more = message.components - len(told)
+    by = f" by {message.who}" if message.who else ""
+    told += [f"{more} more"] if more else []
+    return f"level changed{by}: {', '.join(told)}{_because(message.reason)}"
 
 
 def _of_resources(message: ResourcesChanged) -> str:

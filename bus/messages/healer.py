@@ -101,6 +101,27 @@ class ConfigChanged(Message, frozen=True, kw_only=True):
     changed_s: float
 
 
+class LevelsChanged(Message, frozen=True, kw_only=True):
+    """Components are healed on other levels from now on; what is known of them stays.
+
+    Attributes:
+        components: how many.
+        levels: the former and the present level by component; the first hundred.
+        who: the person or program that wants it so; ``resources`` when levels are lowered for want
+            of them, or come back.
+        reason: why, or empty.
+        changed_s: when.
+    """
+
+    system: ClassVar[bool] = True
+
+    components: int
+    levels: dict[str, tuple[str, str]]
+    who: str = ""
+    reason: str = ""
+    changed_s: float
+
+
 class ConfigRefused(Message, frozen=True, kw_only=True):
     """A configuration was not taken; the one before it holds, unchanged.
 

@@ -15,6 +15,7 @@ from ...bus.messages import Status
 from ..detection.shapes import signature_of
 from ..diagnosis import LADDER, Diagnosis, Scene, Signs, diagnose
 from ..health import of_component
+from ..levels import Level
 from ..playbook import Attempt
 from ..policy import ActionFacts, Denied, EstateView, Policy, Ruling
 from ..ranking.ranking import INSISTENCE, Estimate, Experience
@@ -94,6 +95,11 @@ class Estate:
         self._hands_on: dict[str, tuple[str, float]] = {}
         self._past: dict[str, Past] = {}
         self.load = LoadControl(topology, self._care_of, self, run=run)
+
+    @property
+    def levels(self) -> dict[str, Level]:
+        """The level that each component is healed on."""
+        return {name: care.level for name, care in self.cares.items()}
 
     def status_of(self, component: str, concerned: Collection[str] = ()) -> Status:
         """Health of a component with all that is looked at of it.

@@ -218,21 +218,24 @@ class Rounds(Generic[P]):
         """
         if look.is_over:
             return []
-        chart = look._chart
-        news = chart.renew(now_s)
-        chart.add(metrics, now_s)
-        news += chart.watch.on_sample(look.probe.name, metrics, detail, now_s)
-        return [*_published(news), *self._done(look, now_s)]
+        return [*self._seen(look, metrics, detail, now_s), *self._done(look, now_s)]
 
     def on_told(
         self, target: str, probe: str, metrics: Mapping[str, float], detail: str, now_s: float
     ) -> list[Effect]:
         """A sample has come by itself, while nobody carries looks out; it answers like a look."""
         look = next(each for each in self._looks[target] if each.probe.name == probe)
+        return [*self._seen(look, metrics, detail, now_s), *self._answer(look, now_s)]
+
+    @staticmethod
+    def _seen(
+        look: Look[P], metrics: Mapping[str, float], detail: str, now_s: float
+    ) -> list[Effect]:
         chart = look._chart
-        chart.rows.add(now_s, metrics)
-        told = chart.watch.on_sample(probe, metrics, detail, now_s)
-        return [*_published(told), *self._answer(look, now_s)]
+        news = chart.renew(now_s)
+        chart.add(metrics, now_s)
+        news += chart.watch.on_sample(look.probe.name, metrics, detail, now_s)
+        return _published(news)
 
     def on_no_data(self, look: Look[P], now_s: float) -> list[Effect]:
         """A look has come back with nothing: neither up nor down."""

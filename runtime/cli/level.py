@@ -42,8 +42,8 @@ def level(
 ) -> None:
     """Show the level of every component, or heal one on another level from now on.
 
-    Nothing that is known gets lost, open incidents included. It holds until the configuration is
-    read again.
+    Nothing that is known gets lost, open incidents included. It holds until the file says another
+    level of the component than before.
 
     Args:
         component: its name; left out, all of them are shown.

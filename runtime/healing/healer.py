@@ -364,7 +364,7 @@ def health_of(parts: Parts, now_s: float) -> HealthStatus:
     return HealthStatus(
         status=overall(statuses),
         components=statuses,
-        levels={name: care.level for name, care in book.cares.items()},
+        levels=book.levels,
         incidents={name: incident.name for name, incident in book.incidents.items()},
         at_s=now_s,
     )

@@ -23,6 +23,7 @@ from ...bus.messages import (
     FaultInjected,
     FaultLifted,
     IncidentEscalated,
+    LevelsChanged,
     Message,
     PauseTarget,
     Reconfigured,
@@ -112,7 +113,8 @@ def intent_row(record: IntentRecord, utc: float) -> Row:
 
 
 # Messages that are lines of the audit trail: the kind of line, the field that tells who did it
-# (mendel itself where there is none), and the field that tells to what.
+# (mendel itself where there is none), and the field that tells to what (several things where there
+# is none).
 _FACTS: Mapping[type[Message], tuple[str, str, str]] = {
     PauseTarget: ("target_paused", "who", "target"),
     ResumeTarget: ("target_resumed", "who", "target"),
@@ -123,6 +125,7 @@ _FACTS: Mapping[type[Message], tuple[str, str, str]] = {
     FaultLifted: ("fault_lifted", "who", "target"),
     Reconfigured: ("agent_reconfigured", "", "agent"),
     ConfigRefused: ("config_refused", "who", "source"),
+    LevelsChanged: ("levels_changed", "who", ""),
 }
 # What `of_message` makes an entry of.
 OBSERVED: tuple[type[Message], ...] = (AgentStarted, AgentCrashed, AgentStopped, *_FACTS)
@@ -138,7 +141,7 @@ def of_message(message: Message, utc: float) -> Entry | None:
         return None
     kind, who, target = _FACTS[type(message)]
     doer = getattr(message, who) if who else MENDEL
-    return of_fact(kind, doer, getattr(message, target), message, utc)
+    return of_fact(kind, doer, getattr(message, target) if target else "*", message, utc)
 
 
 def of_fact(kind: str, who: str, target: str, detail: object, utc: float) -> Entry:

@@ -25,6 +25,7 @@ OURS = [
 ]
 
 SAMPLES: dict[Any, Any] = {
+    dict[str, tuple[str, str]]: {"db": ("basic", "full")},
     str: "x",
     float: 1.5,
     int: 2,

@@ -194,6 +194,11 @@ class TestMistakes:
             ("[[components]]\nkind = 'api'", "MD104", "components[0]"),
             ('[[components]]\nname = "a b"', "MD107", "components[0].name"),
             (
+                '[resources]\nkeep_levels = ["b"]\n[[components]]\nname = "a"\n',
+                "MD121",
+                "resources.keep_levels[0]",
+            ),
+            (
                 '[[components]]\nname = "a"\n[[maintenance]]\ncomponent = "b"\n'
                 "start_utc = 2030-01-01T00:00:00Z\nend_utc = 2030-01-01T01:00:00Z\n",
                 "MD121",

@@ -7,17 +7,22 @@ import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from mendel.bus.messages import ConfigChanged, ConfigRefused, Message
+from mendel.bus.messages import ConfigChanged, ConfigRefused, LevelsChanged, Message
 from mendel.errors import ConfigError
+from mendel.genome.service import GenomeService
 from mendel.runtime.config import Loaded, load
+from mendel.runtime.farm import SystemFarm
 from mendel.runtime.launch import DATABASE
 from mendel.runtime.reload import Reloader
 from mendel.runtime.store import Archive, Store
+from mendel.runtime.store.entries import of_message
 from mendel.runtime.system import System
+from mendel.runtime.words import in_words
 from mendel.runtime.world import RealWorld
 
 M = TypeVar("M", bound=Message)
@@ -58,7 +63,8 @@ async def desk(folder: Path, text: str = DB, *settings: str) -> AsyncIterator[De
     async with Store(loaded.state / DATABASE) as store:
         store.note_config(loaded.document.text, source=str(path))
         world = RealWorld(loaded.config.components, state=loaded.state, base=loaded.base)
-        async with System(loaded.config, world, store, run=store.run) as system:
+        farm = partial(SystemFarm, store=store.path)
+        async with System(loaded.config, world, store, run=store.run, farm=farm) as system:
             stops: list[int] = []
             async with Reloader(system, loaded, store, on_stop=lambda: stops.append(1)) as reloader:
                 found = Desk(path, system, reloader)
@@ -72,6 +78,12 @@ def texts(folder: Path) -> list[tuple[str, str, str]]:
             return [(each.who, each.why, each.source) for each in await archive.configs()]
 
     return asyncio.run(ask())
+
+
+async def on_disk(archive: Archive) -> None:
+    async with asyncio.timeout(10):
+        while await archive.config(1) is None:
+            await asyncio.sleep(0.01)  # Bounded: until it is on disk.
 
 
 class TestReload:
@@ -141,6 +153,59 @@ class TestReload:
                 await here.reloader.reload(who="ada")
 
 
+class TestLevelsByHand:
+    async def test_hold_on_while_the_file_changes_other_things(self, tmp_path: Path) -> None:
+        async with desk(tmp_path) as here:
+            await here.system.change_level("db", "full", who="ada", reason="it got busy")
+            here.path.write_text(f"[policy]\nestate_actions = 7\n{DB}{CART}")
+            changed = await here.reloader.reload(who="bob")
+
+            assert here.system.parts.casebook.levels == {"db": "full", "cart": "basic"}
+            assert here.system.config.policy.estate_actions == 7
+            assert not [each for each in changed.changes if "level" in each]
+
+    async def test_end_where_the_file_says_another_level_than_before(self, tmp_path: Path) -> None:
+        async with desk(tmp_path) as here:
+            await here.system.change_level("db", "full")
+            here.path.write_text(f'[defaults]\nlevel = "advanced"\n{DB}')
+            await here.reloader.reload(who="bob")
+            assert here.system.parts.casebook.levels == {"db": "advanced"}
+
+            here.path.write_text(DB)
+            await here.reloader.reload(who="bob")
+            assert here.system.parts.casebook.levels == {"db": "basic"}
+
+    async def test_end_with_their_component(self, tmp_path: Path) -> None:
+        async with desk(tmp_path) as here:
+            await here.system.change_level("db", "full")
+            for text in (CART, DB):
+                here.path.write_text(text)
+                await here.reloader.reload(who="bob")
+
+            assert here.system.parts.casebook.levels == {"db": "basic"}
+
+    async def test_that_evolve_begin_to_do_so(self, tmp_path: Path) -> None:
+        async with desk(tmp_path) as here:
+            before = GenomeService.name in here.system.agents()
+            await here.system.change_level("db", "full")
+            await here.system.change_level("db", "basic")
+            await here.system.change_level("db", "full")
+
+            assert (before, GenomeService.name in here.system.agents()) == (False, True)
+
+    async def test_are_told_with_who_and_why_and_are_on_record(self, tmp_path: Path) -> None:
+        async with desk(tmp_path) as here:
+            await here.system.change_level("db", "full", who="ada", reason="it got busy")
+            await here.until(lambda: here.of(LevelsChanged))
+
+            (news,) = here.of(LevelsChanged)
+            assert in_words(news) == "level changed by ada: db from basic to full: it got busy"
+            entry = of_message(news, utc=1.0)
+            assert entry is not None
+            assert entry.audit is not None
+            assert (entry.audit.kind, entry.audit.who) == ("levels_changed", "ada")
+
+
 class TestHangUp:
     async def test_it_reads_the_file_again(self, tmp_path: Path) -> None:
         async with desk(tmp_path) as here:
@@ -208,6 +273,7 @@ class TestVersions:
             here.path.write_text(CART)
             await here.reloader.reload(who="ada")
             async with Archive(tmp_path / ".mendel" / DATABASE) as archive:
+                await on_disk(archive)
                 changed = await here.reloader.roll_back(1, archive, who="ada", reason="oops")
                 with pytest.raises(ConfigError, match="there is no version 9"):
                     await here.reloader.roll_back(9, archive, who="ada", reason="")
@@ -222,9 +288,7 @@ class TestVersions:
         hook = 'actions = { tell = { notify = "http://me:pw@127.0.0.1:1/x" } }\n'
         store = tmp_path / ".mendel" / DATABASE
         async with desk(tmp_path, DB + hook) as here, Archive(store) as archive:
-            async with asyncio.timeout(10):
-                while await archive.config(1) is None:
-                    await asyncio.sleep(0.01)  # Bounded: until it is on disk.
+            await on_disk(archive)
 
             with pytest.raises(ConfigError, match="had secrets in its text"):
                 await here.reloader.roll_back(1, archive, who="ada", reason="")

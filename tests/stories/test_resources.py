@@ -7,8 +7,15 @@ import asyncio
 import pytest
 from estates import Estate, Service, Watcher, a_row
 from mendel.agents.journal import MemoryJournal
-from mendel.bus.messages import HealthChanged, IncidentClosed, Reading, ResourcesChanged, Status
-from mendel.core.pressure import STEPS
+from mendel.bus.messages import (
+    HealthChanged,
+    IncidentClosed,
+    LevelsChanged,
+    Reading,
+    ResourcesChanged,
+    Status,
+)
+from mendel.core.pressure import STEPS, ResourcesConfig
 from mendel.runtime.config import Config, DefaultsConfig
 from mendel.runtime.specs import ComponentSpec
 from mendel.runtime.system import System
@@ -86,6 +93,39 @@ class TestLowered:
             ]
             await seen.until(lambda: seen.of(IncidentClosed), within_s=120)
             assert system.statuses()["s0"] is Status.HEALTHY
+
+    async def test_each_way_is_told_with_its_reason(self) -> None:
+        config = Config(defaults=DefaultsConfig(level="full"))
+        async with a_system(a_row(2), config) as system:
+            seen = Watcher(system)
+            await system.relieve(STEPS[5], ["cpu_share is 0.9, limit 0.5"])
+            await system.relieve(STEPS[0])
+            await asyncio.sleep(1)
+
+            told = [(each.levels["s0"], each.who, each.reason) for each in seen.of(LevelsChanged)]
+            assert told == [
+                (("full", "advanced"), "resources", "cpu_share is 0.9, limit 0.5"),
+                (("advanced", "full"), "resources", "there is enough to work with again"),
+            ]
+            assert {each.components for each in seen.of(LevelsChanged)} == {2}
+
+    async def test_a_level_set_by_hand_meanwhile_holds_once_there_is_enough_again(self) -> None:
+        async with a_system(a_row(1), Config(defaults=DefaultsConfig(level="full"))) as system:
+            await system.relieve(STEPS[6])
+            await system.change_level("s0", "advanced", who="ada")
+            lowered = system.parts.casebook.levels
+            await system.relieve(STEPS[0])
+
+            assert (lowered, system.parts.casebook.levels) == ({"s0": "basic"}, {"s0": "advanced"})
+
+    async def test_some_components_keep_their_level(self) -> None:
+        config = Config(
+            defaults=DefaultsConfig(level="full"), resources=ResourcesConfig(keep_levels=("s1",))
+        )
+        async with a_system(a_row(2), config) as system:
+            await system.relieve(STEPS[6])
+
+            assert system.parts.casebook.levels == {"s0": "basic", "s1": "full"}
 
     async def test_another_configuration_keeps_to_the_ceiling(self) -> None:
         async with a_system(a_row(1)) as system:

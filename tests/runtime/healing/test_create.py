@@ -122,6 +122,21 @@ class TestSettings:
             mendel.create("basics")  # type: ignore[arg-type]
 
 
+class TestChangedLevel:
+    async def test_what_is_told_from_then_on_is_seen_by_the_settings_of_the_new_level(self) -> None:
+        line = {"queue": {"above": 100, "samples": 1, "of": 1}}
+        settings = {"levels": {"advanced": {"watch": {"thresholds": line}}}}
+        healer = mendel.create("basic", settings)
+        healer.watch("cart")
+        async with healer:
+            before = await healer.detect_anomaly("cart", WELL | {"queue": 500.0})
+            await healer.change_level("cart", "advanced")
+            after = await healer.detect_anomaly("cart", WELL | {"queue": 500.0})
+
+        assert [each.metric for each in before.anomalies] == []
+        assert [each.metric for each in after.anomalies] == ["queue"]
+
+
 class TestComponents:
     @pytest.mark.parametrize(
         ("arguments", "message"),
