@@ -45,7 +45,7 @@ from ..core.restarts import SupervisorSpec
 from ..core.topology import Kind
 from ..documents.document import Document, environment_overrides, option_override
 from ..documents.files import refuse_all, text_of
-from ..documents.reader import read
+from ..documents.reader import Check, read
 from ..errors import ConfigError, Problem
 from .checks import FORMATS, find_contradictions, secret_check
 from .door import WebConfig
@@ -257,7 +257,7 @@ def told(settings: Mapping[str, Any], kind: type[T], name: str = "settings") -> 
         ConfigError: its text has every problem that was found, and where.
     """
     document = Document.told(settings, name)
-    checks = {Secret: secret_check(os.environ, Path())}
+    checks: dict[type, Check] = {Secret: secret_check(os.environ, Path())}
     value, problems = read(kind, document, formats=FORMATS, checks=checks)
     if value is None:
         raise ConfigError(f"{name}: {'; '.join(map(_in_a_line, problems))}", problems)

@@ -264,7 +264,7 @@ def levels_changed(
     }
     if not found:
         return None
-    shown = dict(list(found.items())[:_CHANGES_SHOWN])
+    shown: dict[str, tuple[str, str]] = dict(list(found.items())[:_CHANGES_SHOWN])
     return LevelsChanged(
         components=len(found), levels=shown, who=who, reason=reason, changed_s=now_s
     )
