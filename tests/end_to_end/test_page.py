@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,6 @@ class Demo:
 
     def __init__(self, folder: Path) -> None:
         log = folder / "demo.log"
-        # It goes on until the last of the tests, in whatever order they come, has ended it.
         command = [sys.executable, "-c", _PROGRAM, "demo", "--headless", "--duration", "1h"]
         with log.open("wb") as sink:
             self.process = subprocess.Popen(
@@ -75,12 +75,27 @@ def _wait_for(log: Path, text: str) -> str:
     return log.read_text(errors="replace")
 
 
+@contextmanager
+def a_demo(folder: Path) -> Iterator[Demo]:
+    running = Demo(folder)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.wait()
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    running = Demo(tmp_path_factory.mktemp("demo"))
-    yield running
-    running.process.kill()
-    running.process.wait()
+    with a_demo(tmp_path_factory.mktemp("demo")) as running:
+        yield running
+
+
+@pytest.fixture
+def short_demo(tmp_path: Path) -> Iterator[Demo]:
+    """One of its own, for a test that ends it: tests come in any order."""
+    with a_demo(tmp_path) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -267,16 +282,16 @@ FOREIGN = {
 
 
 def test_when_mendel_ends_it_does_so_in_time_and_the_page_says_so(
-    demo: Demo, browser: Browser
+    short_demo: Demo, browser: Browser
 ) -> None:
     context = browser.new_context()
     opened = context.new_page()
-    opened.goto(demo.url)
+    opened.goto(short_demo.url)
     expect(opened.locator(".node")).to_have_count(5)
 
     began_s = time.monotonic()
-    demo.process.send_signal(signal.SIGTERM)
-    demo.process.wait(timeout=20)
+    short_demo.process.send_signal(signal.SIGTERM)
+    short_demo.process.wait(timeout=20)
 
     assert time.monotonic() - began_s < 10.0  # The demo itself still has its services to end.
     expect(opened.locator(".banner")).to_contain_text("Stale", timeout=15_000)
