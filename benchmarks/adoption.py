@@ -72,11 +72,13 @@ class Installation:
             candidate=[[harm] for harm in modelled.tolist()],
         )
 
-    def pair(self, candidate: int) -> tuple[float, float]:
-        """Real harm of two new incidents of one cause: without and with the candidate."""
+    def incident(self, candidate: int, *, is_canary: bool) -> tuple[str, float]:
+        """Cause and real harm of a new incident, without or with the candidate."""
         cause = self.causes[int(self.rng.integers(len(self.causes)))]
-        control, canary = self.rng.beta(1.2, 4.0, size=2)
-        return float(control), min(1.0, float(canary) * math.exp(self.true[candidate, cause]))
+        harm = float(self.rng.beta(1.2, 4.0))
+        if is_canary:
+            harm = min(1.0, harm * math.exp(self.true[candidate, cause]))
+        return str(cause), harm
 
 
 class Fate(Struct):
@@ -92,13 +94,16 @@ def fate_of(seed: int, *, poor: bool) -> Fate:
     favourite = installation.favourite()
     growth = installation.growth(favourite)
     config = AdoptionConfig(shadow_s=0.0)
-    adoption = Adoption(config, Standing(), random.Random(seed).random)
+    rng = random.Random(seed)
+    adoption = Adoption(config, Standing(), rng.random)
     adoption.propose(installation.proposal(favourite), 0.0)
     adoption.on_time(1.0)
     pairs = 0
     while adoption.standing.stage is Stage.CANARY:
-        adoption.on_pair(*installation.pair(favourite))
-        pairs += 1
+        is_canary = rng.random() < config.canary_share
+        cause, harm = installation.incident(favourite, is_canary=is_canary)
+        adoption.on_incident(harm, cause=cause, is_canary=is_canary)
+        pairs += is_canary
     return Fate(growth, growth if adoption.standing.incumbent else 0.0, pairs)
 
 

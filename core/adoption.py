@@ -6,12 +6,14 @@
 
 In *shadow* the candidate only decides, and nothing of it is carried out; in the *canary* it runs on
 a share of the components that chance picked. The one in force before stays beside it as the *last
-good* one, so that taking back needs no search and no history. A person may promote, roll back and
-freeze at any time; where history does not support what the candidate wants to change, a person has
-to agree before the canary begins.
+good* one, so that taking back needs no search and no history. What is in force is held to what it
+did in its canary (`mendel.core.promise`): when it drifts away from that, a person is told, and it
+is taken back if the policy says so. A person may promote, roll back and freeze at any time; where
+history does not support what the candidate wants to change, a person has to agree before the canary
+begins.
 
 Turned down: promoting what did best in replay. What the model likes best is what it is most wrong
-about; `benchmarks/adoption.py` measures how often that does harm.
+about; `benchmarks/adoption.py` measures how often that harms.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct, structs
 
 from ..errors import ConfigError
-from .evidence import Gain, Wager, gain_of
+from .evidence import Gain, Pairing, Wager, gain_of
+from .promise import Promise
 
 Genes = Mapping[str, Any]
 Where = Literal["shadow", "canary", "everywhere", "nowhere"]
@@ -43,6 +46,10 @@ class AdoptionConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         margin: harm by which the canary may be worse and still be promoted, on a scale where 1 is
             the worst that an incident can be. With 0 it has to be proven better.
         support: observations that make history a support.
+        drift: harm beyond what a genome in force has promised that is borne, on the same scale.
+        drift_incidents: after which watching for that begins anew.
+        on_drift: what is done when it is proven: ``roll_back`` to the one before, or only
+            ``alert``.
     """
 
     alpha: Annotated[float, Meta(gt=0, lt=0.5)] = 0.05
@@ -53,6 +60,9 @@ class AdoptionConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     canary_pairs: Annotated[int, Meta(ge=1)] = 200
     margin: Annotated[float, Meta(ge=0, lt=1)] = 0.0
     support: Annotated[int, Meta(ge=0)] = 8
+    drift: Annotated[float, Meta(ge=0, lt=1)] = 0.1
+    drift_incidents: Annotated[int, Meta(ge=10)] = 100
+    on_drift: Literal["roll_back", "alert"] = "roll_back"
 
 
 class Stage(StrEnum):
@@ -102,7 +112,7 @@ class Told(Struct, frozen=True):
 
     Attributes:
         decision: ``shadowed``, ``approval_needed``, ``canaried``, ``promoted``, ``rejected``,
-            ``rolled_back``, ``frozen`` or ``thawed``.
+            ``rolled_back``, ``drifted``, ``frozen`` or ``thawed``.
         genome: whose fate.
         reason: in words.
     """
@@ -127,6 +137,8 @@ class Standing(Struct, frozen=True, kw_only=True):
         candidate: number of the one on trial; 0 for none.
         candidate_genes: its genes.
         is_frozen: whether a person has stopped all adoption.
+        promised: mean harm of an incident that the one in force was promoted with, from 0 to 1;
+            ``None`` while nobody knows.
     """
 
     stage: Stage = Stage.IDLE
@@ -137,6 +149,7 @@ class Standing(Struct, frozen=True, kw_only=True):
     candidate: int = 0
     candidate_genes: Genes = {}
     is_frozen: bool = False
+    promised: float | None = None
 
 
 class Adoption:
@@ -158,9 +171,8 @@ class Adoption:
         self._config = config
         self._draw = draw
         self._since_s = 0.0
-        self._wishes = [0, 0]
-        self._better = Wager(0.5 - config.margin / 2)
-        self._worse = Wager(0.5)
+        self._begin_trial()
+        self._hold_to(standing.promised)
 
     # --- what comes in ------------------------------------------------------------------------
 
@@ -222,31 +234,44 @@ class Adoption:
             return []
         is_shadow = stage is Stage.SHADOW
         where = "in shadow" if is_shadow else f"on {share:.0%} of the components"
-        return self._end(
-            "rejected" if is_shadow else "rolled_back",
-            f"{where} it wished for {own} alarms and actions, the one in force for {others}",
-        )
+        reason = f"{where} it wished for {own} alarms and actions, the one in force for {others}"
+        return self._end("rejected" if is_shadow else "rolled_back", reason)
 
-    def on_pair(self, control: float, canary: float) -> list[Wish]:
-        """An incident under the candidate, beside one of the same cause under the one in force.
+    def on_incident(self, harm: float, *, cause: str, is_canary: bool) -> list[Wish]:
+        """An incident is over: it speaks for or against the canary, or what is in force.
 
         Args:
-            control: harm of the latter, from 0 to 1, 1 being the worst that can be.
-            canary: harm of the former.
+            harm: from 0 to 1, 1 being the worst that can be.
+            cause: as far as it is known.
+            is_canary: whether it was healed by the candidate.
         """
-        if self.standing.stage is not Stage.CANARY:
-            return []
+        wishes: list[Wish] = []
+        if self.standing.stage is Stage.CANARY:
+            pair = self._pairing.take(cause, harm, is_canary=is_canary)
+            wishes = self._on_pair(*pair) if pair is not None else []
+        if wishes or is_canary:
+            return wishes
+        broken = self._promise.take(harm)
+        promised = self._promise.harm
+        if self.standing.incumbent and self.standing.promised != promised:
+            self.standing = structs.replace(self.standing, promised=promised)
+        return self._drifted(broken) if broken and self.standing.incumbent else []
+
+    def _on_pair(self, control: float, canary: float) -> list[Wish]:
+        """An incident under the candidate, beside one under the one in force."""
         gained = 0.5 + (control - canary) / 2
         self._better.take(gained)
         self._worse.take(1.0 - gained)
+        self._canary_harm += canary
         pairs, enough = self._better.values, 1.0 / self._config.alpha
+        told = f"{pairs} incidents, {self._pairing.alike} beside one of the same cause"
         if self._worse.capital >= enough:
-            return self._end("rolled_back", f"the canary does more harm, after {pairs} incidents")
+            return self._end("rolled_back", f"the canary does more harm, after {told}")
         if self._better.capital >= enough:
-            proof = "no worse" if self._config.margin else "better"
-            return self._promote(f"the canary is proven {proof}, after {pairs} incidents")
+            proof = f"proven {'no worse' if self._config.margin else 'better'}, after {told}"
+            return self._promote(f"the canary is {proof}", self._canary_harm / pairs)
         if pairs >= self._config.canary_pairs:
-            return self._end("rolled_back", f"nothing is proven after {pairs} incidents")
+            return self._end("rolled_back", f"nothing is proven after {told}")
         return []
 
     def on_time(self, now_s: float) -> list[Wish]:
@@ -265,10 +290,10 @@ class Adoption:
         """
         if genome == self.standing.incumbent:
             raise ConfigError(f"genome {genome} is in force already")
-        self.standing = structs.replace(
-            self.standing, candidate=genome, candidate_genes=dict(genes)
-        )
-        return self._promote(f"promoted by {who}")
+        own = dict(genes)
+        self.standing = structs.replace(self.standing, candidate=genome, candidate_genes=own)
+        # Nothing has proven it: it is held to what was usual before it.
+        return self._promote(f"promoted by {who}", self._promise.seen)
 
     def roll_back(self, who: str) -> list[Wish]:
         """A person takes back the candidate on trial, or else the last promotion.
@@ -281,15 +306,7 @@ class Adoption:
             return self._end("rolled_back", f"by {who}")
         if standing.incumbent == standing.last_good:
             raise ConfigError("there is nothing to roll back to")
-        self.standing = structs.replace(
-            standing,
-            incumbent=standing.last_good,
-            incumbent_genes=standing.last_good_genes,
-        )
-        return [
-            Deploy(standing.last_good, standing.last_good_genes, "everywhere"),
-            Told("rolled_back", standing.incumbent, f"by {who}"),
-        ]
+        return self._go_back(f"by {who}")
 
     def freeze(self, who: str, *, frozen: bool) -> list[Wish]:
         """A person stops all adoption, or allows it again; what is on trial ends."""
@@ -311,9 +328,8 @@ class Adoption:
 
     def _go(self, stage: Stage, reason: str, now_s: float) -> list[Wish]:
         standing = self.standing = structs.replace(self.standing, stage=stage)
-        self._since_s, self._wishes = now_s, [0, 0]
-        self._better = Wager(0.5 - self._config.margin / 2)
-        self._worse = Wager(0.5)
+        self._since_s = now_s
+        self._begin_trial()
         where: Where = "shadow" if stage is Stage.SHADOW else "canary"
         decision = "shadowed" if stage is Stage.SHADOW else "canaried"
         return [
@@ -329,7 +345,43 @@ class Adoption:
             Told(decision, standing.candidate, reason),
         ]
 
-    def _promote(self, reason: str) -> list[Wish]:
+    def _begin_trial(self) -> None:
+        self._wishes = [0, 0]
+        self._pairing, self._canary_harm = Pairing(), 0.0
+        self._better = Wager(0.5 - self._config.margin / 2)
+        self._worse = Wager(0.5)
+
+    def _hold_to(self, promised: float | None) -> None:
+        margin, alpha = self._config.drift, self._config.alpha
+        lasts = self._config.drift_incidents
+        self._promise = Promise(promised, margin=margin, alpha=alpha, lasts=lasts)
+
+    def _drifted(self, broken: str) -> list[Wish]:
+        standing = self.standing
+        wishes: list[Wish] = [Told("drifted", standing.incumbent, broken)]
+        can_go_back = standing.incumbent != standing.last_good
+        if self._config.on_drift == "alert" or standing.is_frozen or not can_go_back:
+            return wishes
+        if standing.stage is not Stage.IDLE:  # What was tried was compared with what has drifted.
+            wishes += self._end("rolled_back", "what it was compared with has drifted")
+        return wishes + self._go_back("it has drifted away from what it promised")
+
+    def _go_back(self, reason: str) -> list[Wish]:
+        standing = self.standing
+        self.standing = structs.replace(
+            standing,
+            incumbent=standing.last_good,
+            incumbent_genes=standing.last_good_genes,
+            promised=None,
+        )
+        self._hold_to(None)
+        return [
+            Deploy(standing.last_good, standing.last_good_genes, "everywhere"),
+            Told("rolled_back", standing.incumbent, reason),
+        ]
+
+    def _promote(self, reason: str, promised: float | None) -> list[Wish]:
+        self._hold_to(promised)
         standing = self.standing
         self.standing = structs.replace(
             standing,
@@ -340,6 +392,7 @@ class Adoption:
             last_good_genes=standing.incumbent_genes,
             candidate=0,
             candidate_genes={},
+            promised=promised,
         )
         return [
             Deploy(standing.candidate, standing.candidate_genes, "everywhere"),

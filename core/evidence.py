@@ -13,6 +13,7 @@ Source:
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from typing import Literal
 
@@ -23,6 +24,8 @@ Lot = Literal["train", "validation", "hold_out"]
 # Of the incidents of each cause, oldest first, these shares. Training gets most, because it
 # searches; the newest are held out, because the future is like them.
 _TRAIN, _VALIDATION = 0.6, 0.8
+# So many incidents may wait for one of their cause on the other side, on each side.
+_WAITING = 8
 # One cause has to have this many incidents to say something in all three lots.
 CAUSE_MIN = 5
 
@@ -162,3 +165,52 @@ class Wager:
         step = value - self._mean
         self._mean += step / (self.values + 1)
         self._square += step * (value - self._mean)
+
+
+class Pairing:
+    """Brings incidents of two sides together that have the same cause.
+
+    What has another cause is harder or easier by itself, and comparing it says little. So each
+    incident waits for its like; when too many wait, the oldest takes whatever waits longest on the
+    other side: chance has drawn who is on which side, so that this is fair, if not sharp. Where
+    nobody waits on the other side, it is let go.
+
+    Attributes:
+        alike: pairs of the same cause.
+        unlike: pairs of different ones.
+        dropped: incidents that found nobody.
+    """
+
+    __slots__ = ("_waiting", "alike", "dropped", "unlike")
+
+    def __init__(self) -> None:
+        self.alike = self.unlike = self.dropped = 0
+        self._waiting: tuple[deque[tuple[str, float]], ...] = (deque(), deque())
+
+    def take(self, cause: str, harm: float, *, is_canary: bool) -> tuple[float, float] | None:
+        """One more incident; returns a pair (control, canary) when it makes one complete.
+
+        Args:
+            cause: as far as it is known; unknown ones are alike.
+            harm: from 0 to 1.
+            is_canary: on which side it was.
+        """
+        own, others = self._waiting[is_canary], self._waiting[not is_canary]
+        like = next((each for each in others if each[0] == cause), None)
+        if like is not None:
+            others.remove(like)
+            self.alike += 1
+            return _in_order(harm, like[1], is_canary=is_canary)
+        own.append((cause, harm))
+        if len(own) <= _WAITING:
+            return None
+        _, oldest = own.popleft()
+        if not others:
+            self.dropped += 1
+            return None
+        self.unlike += 1
+        return _in_order(oldest, others.popleft()[1], is_canary=is_canary)
+
+
+def _in_order(own: float, other: float, *, is_canary: bool) -> tuple[float, float]:
+    return (other, own) if is_canary else (own, other)

@@ -10,7 +10,6 @@ every generation is in the journal before it is told. What to do with the result
 from __future__ import annotations
 
 import random
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
@@ -26,6 +25,7 @@ from ..bus.messages import (
     GenerationBred,
     GenomeDecided,
     IncidentClosed,
+    IncidentDiagnosed,
     IncidentOpened,
     ResourcesChanged,
     SearchEnded,
@@ -47,8 +47,8 @@ _WAIT_S = 5.0
 _LOOK_S = 1.0
 # An incident of five minutes is half as bad as one can be.
 _HALF_S = 300.0
-# Incidents that wait for one on the other side to be compared with.
-_WAITING = 100
+# Open incidents whose cause is remembered; of one more than that it is not known.
+_CAUSES_MAX = 10_000
 
 
 class EvolveConfig(AgentConfig, frozen=True, kw_only=True):
@@ -149,10 +149,7 @@ class GenomeService(Agent[EvolveConfig]):
         self._begun_s = 0.0
         self._worker: Any = None
         self._is_searching = False
-        self._pairs: tuple[deque[float], deque[float]] = (
-            deque(maxlen=_WAITING),
-            deque(maxlen=_WAITING),
-        )
+        self._causes: dict[str, str] = {}
 
     async def on_start(self) -> None:
         """Take up what an earlier life or run left."""
@@ -188,15 +185,22 @@ class GenomeService(Agent[EvolveConfig]):
         else:
             self._worker.resume()
 
+    @on(IncidentDiagnosed)
+    def remember(self, message: IncidentDiagnosed) -> None:
+        """What an incident is compared by."""
+        if message.incident in self._open and len(self._causes) < _CAUSES_MAX:
+            self._causes[message.incident] = message.cause
+
     @on(IncidentClosed)
     async def go_on(self, message: IncidentClosed) -> None:
         """Another incident to learn from, and perhaps to judge a canary by."""
         self._open.discard(message.incident)
+        cause = self._causes.pop(message.incident, "")
         self._pace()
         if message.outcome in ("attributed", "dismissed"):
             return
         self._new += 1
-        await self._compare(message)
+        await self._judge(message, cause)
         if self.config.mode != "off" and self._new >= self.config.new_incidents:
             self._begin()
 
@@ -412,13 +416,10 @@ class GenomeService(Agent[EvolveConfig]):
         by_candidate = self._farm.is_canary(target)
         await self._carry_out(self._adoption.on_wish(by_candidate=by_candidate))
 
-    async def _compare(self, message: IncidentClosed) -> None:
+    async def _judge(self, message: IncidentClosed, cause: str) -> None:
         lasted_s = max(message.closed_s - message.onset_s, 0.0)
-        self._pairs[self._farm.is_canary(message.target)].append(lasted_s / (lasted_s + _HALF_S))
-        controls, canaries = self._pairs
-        if controls and canaries:
-            pair = controls.popleft(), canaries.popleft()
-            await self._carry_out(self._adoption.on_pair(*pair))
+        harm, is_canary = lasted_s / (lasted_s + _HALF_S), self._farm.is_canary(message.target)
+        await self._carry_out(self._adoption.on_incident(harm, cause=cause, is_canary=is_canary))
 
     async def _carry_out(self, wishes: Sequence[Wish]) -> None:
         """Do what adoption wishes, and write down how it stands; a refusal ends a trial."""

@@ -18,6 +18,7 @@ from ..bus.messages import (
     ApprovalGiven,
     ApprovalRequested,
     EvolutionSteered,
+    GenomeDecided,
     HealthChanged,
     Heartbeat,
     Message,
@@ -369,6 +370,10 @@ class SystemControls:
                 self._warnings.pop("resources", None)
                 if message.step:
                     self._warnings["resources"] = in_words(message)
+            case GenomeDecided(decision="drifted"):
+                self._warnings["genome"] = in_words(message)
+            case GenomeDecided(decision="promoted"):
+                self._warnings.pop("genome", None)
             case PluginRejected():
                 self._warnings[message.place] = f"plug-in {message.place}: {message.reason}"
             case _:

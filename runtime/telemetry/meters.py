@@ -25,6 +25,7 @@ from ...bus.messages import (
     ActionFinished,
     AgentCrashed,
     AnomalyDetected,
+    GenomeDecided,
     IncidentClosed,
     IncidentEscalated,
     IncidentOpened,
@@ -77,6 +78,7 @@ class Meters:
         self._actions = counter(
             "actions", "Actions that were run, by how they ended.", "target", "action", "outcome"
         )
+        self._genomes = counter("genomes", "What became of bred configurations.", "decision")
         self._crashes = counter("agent_crashes", "Crashes of agents.", "agent")
         self._detection = seconds("incident_detection", "From the onset to the incident.")
         self._recovery = seconds(
@@ -107,6 +109,8 @@ class Meters:
                 target = self._target(message.target)
                 self._actions.labels(target, message.action, message.outcome).inc()
                 self._durations.labels(message.action).observe(message.duration_s)
+            case GenomeDecided():
+                self._genomes.labels(message.decision).inc()
             case AgentCrashed():
                 self._crashes.labels(message.agent).inc()
 

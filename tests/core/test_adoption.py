@@ -49,6 +49,12 @@ def in_canary(config: AdoptionConfig = QUICK) -> Adoption:
     return adoption
 
 
+def meets(adoption: Adoption, control: float, canary: float) -> list[Wish]:
+    """Two incidents of one cause, one on each side."""
+    assert adoption.on_incident(control, cause="crash", is_canary=False) == []
+    return adoption.on_incident(canary, cause="crash", is_canary=True)
+
+
 def told(wishes: list[Wish]) -> Told:
     (found,) = [each for each in wishes if isinstance(each, Told)]
     return found
@@ -152,21 +158,28 @@ class TestCanary:
         adoption, rng = in_canary(), random.Random(2)
         wishes: list[Wish] = []
         while not wishes:
-            wishes = adoption.on_pair(0.3 + 0.4 * rng.random(), 0.3 * rng.random())
+            wishes = meets(adoption, 0.3 + 0.4 * rng.random(), 0.3 * rng.random())
 
         assert wishes[0] == Deploy(7, GENES, "everywhere")
         assert told(wishes).decision == "promoted"
         assert "proven better, after" in told(wishes).reason
+        promised = adoption.standing.promised
+        assert promised is not None
+        assert 0.1 < promised < 0.2, "the mean harm of its canary"
         assert adoption.standing == Standing(
-            incumbent=7, incumbent_genes=GENES, last_good=3, last_good_genes=OLD
+            incumbent=7,
+            incumbent_genes=GENES,
+            last_good=3,
+            last_good_genes=OLD,
+            promised=promised,
         )
-        assert adoption.on_pair(0.5, 0.5) == []
+        assert meets(adoption, 0.5, 0.5) == []
 
     def test_one_that_does_harm_is_rolled_back(self) -> None:
         adoption, rng = in_canary(), random.Random(2)
         wishes: list[Wish] = []
         while not wishes:
-            wishes = adoption.on_pair(0.3 * rng.random(), 0.3 + 0.4 * rng.random())
+            wishes = meets(adoption, 0.3 * rng.random(), 0.3 + 0.4 * rng.random())
 
         assert wishes[0] == Deploy(3, OLD, "nowhere")
         assert told(wishes).decision == "rolled_back"
@@ -176,15 +189,19 @@ class TestCanary:
         adoption = in_canary()
         wishes: list[Wish] = []
         while not wishes:
-            wishes = adoption.on_pair(0.4, 0.4)
+            wishes = meets(adoption, 0.4, 0.4)
 
-        assert told(wishes) == Told("rolled_back", 7, "nothing is proven after 100 incidents")
+        assert told(wishes) == Told(
+            "rolled_back",
+            7,
+            "nothing is proven after 100 incidents, 100 beside one of the same cause",
+        )
 
     def test_with_a_margin_no_worse_is_enough(self) -> None:
         adoption = in_canary(AdoptionConfig(shadow_s=60.0, margin=0.2))
         wishes: list[Wish] = []
         while not wishes:
-            wishes = adoption.on_pair(0.4, 0.4)
+            wishes = meets(adoption, 0.4, 0.4)
 
         assert told(wishes).decision == "promoted"
         assert "proven no worse" in told(wishes).reason
@@ -202,6 +219,97 @@ class TestCanary:
             "on 20% of the components it wished for 6 alarms and actions, the one in force for 8",
         )
         assert adoption.on_wish(by_candidate=True) == []
+
+
+class TestDrift:
+    def test_one_that_breaks_its_promise_is_told_and_taken_back(self) -> None:
+        adoption = in_force(promised=0.2)
+
+        wishes = until_told(adoption, harm=0.6)
+
+        assert [type(each).__name__ for each in wishes] == ["Told", "Deploy", "Told"]
+        drifted, _, back = wishes
+        assert isinstance(drifted, Told)
+        assert (drifted.decision, drifted.genome) == ("drifted", 3)
+        assert "came to a harm of 0.60 each, 0.20 was promised" in drifted.reason
+        assert back == Told("rolled_back", 3, "it has drifted away from what it promised")
+        assert adoption.standing == Standing(incumbent=2, last_good=2)
+
+    def test_where_the_policy_says_so_a_person_is_told_and_that_is_all(self) -> None:
+        adoption = in_force(promised=0.2, config=AdoptionConfig(on_drift="alert"))
+
+        assert told(until_told(adoption, harm=0.6)).decision == "drifted"
+        assert adoption.standing.incumbent == 3
+        assert told(until_told(adoption, harm=0.6)).decision == "drifted", "and told again"
+
+    def test_what_is_frozen_and_what_has_nothing_behind_it_stays(self) -> None:
+        for standing in (
+            Standing(incumbent=3, incumbent_genes=OLD, promised=0.2, is_frozen=True),
+            Standing(incumbent=3, incumbent_genes=OLD, last_good=3, promised=0.2),
+        ):
+            adoption = an_adoption(standing)
+            assert told(until_told(adoption, harm=0.6)).decision == "drifted"
+            assert adoption.standing.incumbent == 3
+
+    def test_harm_within_the_margin_is_borne(self) -> None:
+        adoption, rng = in_force(promised=0.3), random.Random(4)
+
+        for _ in range(2000):
+            assert adoption.on_incident(rng.uniform(0.1, 0.6), cause="", is_canary=False) == []
+
+    def test_the_configuration_as_it_is_written_has_promised_nothing(self) -> None:
+        adoption = an_adoption(Standing())
+
+        for harm in [0.1] * 50 + [0.9] * 50:
+            assert adoption.on_incident(harm, cause="", is_canary=False) == []
+        assert adoption.standing == Standing()
+
+    def test_what_a_person_promotes_is_held_to_what_was_usual_before(self) -> None:
+        adoption = an_adoption(Standing())
+        for _ in range(50):
+            adoption.on_incident(0.2, cause="", is_canary=False)
+
+        adoption.promote(7, GENES, "ada")
+
+        assert adoption.standing.promised == pytest.approx(0.2)
+        assert told(until_told(adoption, harm=0.6)[:1]).decision == "drifted"
+        assert adoption.standing.incumbent == 0
+
+    def test_without_anything_usual_its_first_incidents_are_its_promise(self) -> None:
+        adoption = an_adoption(Standing())
+        adoption.promote(7, GENES, "ada")
+        assert adoption.standing.promised is None
+
+        for _ in range(20):
+            adoption.on_incident(0.3, cause="", is_canary=False)
+
+        assert adoption.standing.promised == pytest.approx(0.3)
+
+    def test_what_is_on_trial_beside_it_ends_with_it(self) -> None:
+        adoption = in_canary()
+        for _ in range(20):
+            adoption.on_incident(0.2, cause="", is_canary=False)
+
+        wishes = until_told(adoption, harm=0.9)
+
+        decisions = [(each.decision, each.genome) for each in wishes if isinstance(each, Told)]
+        assert decisions == [("drifted", 3), ("rolled_back", 7), ("rolled_back", 3)]
+        assert adoption.standing.incumbent == 2
+
+
+def in_force(promised: float, config: AdoptionConfig = QUICK) -> Adoption:
+    return an_adoption(
+        Standing(incumbent=3, incumbent_genes=OLD, last_good=2, promised=promised), config
+    )
+
+
+def until_told(adoption: Adoption, harm: float) -> list[Wish]:
+    """Incidents until something is said about it."""
+    for _ in range(100):
+        wishes = adoption.on_incident(harm, cause="", is_canary=False)
+        if wishes:
+            return wishes
+    return []
 
 
 class TestPeople:

@@ -3,7 +3,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mendel.core.evidence import Gain, Wager, gain_of, history_problem, lots_of
+from mendel.core.evidence import Gain, Pairing, Wager, gain_of, history_problem, lots_of
 
 
 class TestLots:
@@ -100,3 +100,31 @@ class TestWager:
         for value in values:
             wager.take(value)
             assert 0.0 < wager.capital < float("inf")
+
+
+class TestPairing:
+    def test_an_incident_waits_for_one_of_its_cause(self) -> None:
+        pairing = Pairing()
+
+        assert pairing.take("crash", 0.1, is_canary=False) is None
+        assert pairing.take("hang", 0.2, is_canary=True) is None
+        assert pairing.take("crash", 0.3, is_canary=True) == (0.1, 0.3)
+        assert pairing.take("hang", 0.4, is_canary=False) == (0.4, 0.2)
+        assert (pairing.alike, pairing.unlike, pairing.dropped) == (2, 0, 0)
+
+    def test_who_has_waited_for_too_long_takes_what_there_is(self) -> None:
+        pairing = Pairing()
+        pairing.take("crash", 0.9, is_canary=True)
+
+        pairs = [pairing.take("hang", 0.1 * number, is_canary=False) for number in range(9)]
+
+        assert pairs == [None] * 8 + [(0.0, 0.9)]
+        assert (pairing.alike, pairing.unlike, pairing.dropped) == (0, 1, 0)
+
+    def test_where_nobody_is_on_the_other_side_the_oldest_is_let_go(self) -> None:
+        pairing = Pairing()
+
+        for _ in range(100):
+            assert pairing.take("hang", 0.5, is_canary=False) is None
+
+        assert (pairing.alike, pairing.unlike, pairing.dropped) == (0, 0, 92)

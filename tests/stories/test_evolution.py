@@ -29,8 +29,10 @@ from mendel.bus.messages import (
     ShadowDecided,
     SteerEvolution,
 )
-from mendel.runtime.launch import launch
+from mendel.runtime.client import ControlClient
+from mendel.runtime.launch import SOCKET, launch
 from mendel.runtime.system import System
+from mendel.runtime.views import SystemView
 
 pytestmark = pytest.mark.timeout(180)
 GENE = "watch.thresholds.error_rate.samples"
@@ -157,7 +159,7 @@ async def test_what_is_bred_comes_into_force_by_proof_and_stays_over_a_restart(
         canary = next(each for each in witness.system.config.components if each.watch)
         other = next(each for each in witness.system.config.components if not each.watch)
         assert canary.watch["thresholds"]["error_rate"].samples < 9
-        for number in range(60):  # Incidents on the canary are over much sooner.
+        for number in range(18):  # Incidents on the canary are over much sooner.
             await witness.system.bus.publish(closed(canary.name, 60.0, number))
             await witness.system.bus.publish(closed(other.name, 600.0, number))
         promoted = await witness.decision("promoted")
@@ -184,6 +186,32 @@ async def test_a_canary_that_does_harm_is_taken_back(tmp_path: Path) -> None:
         assert "does more harm" in (await witness.decision("rolled_back")).reason
         assert witness.samples == 9
         assert not any(each.watch for each in witness.system.config.components)
+
+
+def status_of(socket: Path) -> SystemView:
+    with ControlClient(socket, timeout_s=10.0) as client:
+        return client.ask("status", SystemView)
+
+
+async def test_a_promotion_that_drifts_from_its_promise_is_told_and_taken_back(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as witness:
+        for number in range(20):
+            await witness.system.bus.publish(closed("web", 60.0, number))
+        await witness.steer("import", genes={GENE: 4})
+        assert (await witness.steer("promote", genome=1)).accepted
+        assert witness.samples == 4
+
+        for number in range(40):
+            await witness.system.bus.publish(closed("web", 600.0, number))
+
+        drifted = await witness.decision("drifted")
+        assert (drifted.genome, "0.17 was promised" in drifted.reason) == (1, True), drifted
+        assert "drifted away" in (await witness.decision("rolled_back")).reason
+        assert witness.samples == 9
+        status = await asyncio.to_thread(status_of, tmp_path / ".mendel" / SOCKET)
+        assert any("genome 1 drifted" in each for each in status.warnings)
 
 
 async def test_a_shadow_decides_on_what_is_seen_and_does_nothing(tmp_path: Path) -> None:

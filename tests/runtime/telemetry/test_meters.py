@@ -19,6 +19,7 @@ from mendel.bus.messages import (
     ActionFinished,
     AgentCrashed,
     AnomalyDetected,
+    GenomeDecided,
     IncidentClosed,
     IncidentEscalated,
     IncidentOpened,
@@ -130,12 +131,14 @@ async def test_the_rest_of_what_is_counted(system: System) -> None:
     await system.bus.publish(
         IncidentEscalated(target="y", incident="9-1", reason="", escalated_s=3.0)
     )
+    await system.bus.publish(GenomeDecided(decision="drifted", genome=3, reason="", decided_s=4.0))
     await system.bus.publish(AgentCrashed(agent="a", error="e", verdict="restart", crashed_s=1.0))
 
     found = await scraped_when(system, 'mendel_agent_crashes_total{"agent": "a"}')
 
     assert found['mendel_anomalies_total{"target": "x"}'] == 1.0
     assert found['mendel_incidents_escalated_total{"target": "y"}'] == 1.0
+    assert found['mendel_genomes_total{"decision": "drifted"}'] == 1.0
 
 
 async def test_targets_that_are_made_up_do_not_fill_the_memory(system: System) -> None:
