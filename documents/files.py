@@ -12,7 +12,9 @@ from ..errors import ConfigError, Problem
 FILE_BYTES_MAX = 16_000_000
 
 
-def text_of(path: str | os.PathLike[str], *, noun: str, usual_name: str = "", start: str) -> str:
+def text_of(
+    path: str | os.PathLike[str], *, noun: str, usual_name: str = "", start: str, writer: str = ""
+) -> str:
     """The text of a file that people write.
 
     Args:
@@ -20,6 +22,7 @@ def text_of(path: str | os.PathLike[str], *, noun: str, usual_name: str = "", st
         noun: what it holds, for messages (``configuration``).
         usual_name: of such a file in a folder; empty when there is none.
         start: how such a file begins, for whoever has an empty one.
+        writer: command that writes such a file, for whoever has none.
 
     Raises:
         ConfigError: it cannot be read; with one problem (MD150).
@@ -36,7 +39,8 @@ def text_of(path: str | os.PathLike[str], *, noun: str, usual_name: str = "", st
         with file.open("rb") as handle:
             content = handle.read(FILE_BYTES_MAX + 1)
     except FileNotFoundError:
-        refuse("no such file", f"give the path of a {noun} file")
+        give = f"give the path of a {noun} file"
+        refuse("no such file", f"write one with `{writer}`, or {give}" if writer else give)
     except IsADirectoryError:
         refuse("it is a folder", f"did you mean `{file / usual_name}`?" if usual_name else "")
     except OSError as error:

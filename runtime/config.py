@@ -272,7 +272,11 @@ def _in_a_line(problem: Problem) -> str:
 
 def _text_of(path: str | os.PathLike[str]) -> str:
     return text_of(
-        path, noun="configuration", usual_name="mendel.toml", start="[[components]] and name = ..."
+        path,
+        noun="configuration",
+        usual_name="mendel.toml",
+        start="[[components]] and name = ...",
+        writer="mendel init",
     )
 
 

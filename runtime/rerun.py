@@ -15,7 +15,7 @@ from ..scenarios.demands import broken_demands
 from ..scenarios.format import Scenario
 from ..scenarios.recorded import RecordedWorld
 from ..scenarios.replay import Decision, Difference, Outcome, drift_s, first_difference
-from ..scenarios.shipped import find_scenario, shipped
+from ..scenarios.shipped import find_scenario
 from .config import Loaded
 from .pauses import announced
 from .replay import builder
@@ -115,7 +115,8 @@ def rerun(
         PluginError: a plug-in of a configuration cannot be loaded.
         RecordingError: the recording cannot be read.
     """
-    is_scenario = file.suffix == ".toml" or (not file.exists() and str(file) in shipped())
+    # A name without an end that is no file is meant to be a scenario, and may be misspelled.
+    is_scenario = file.suffix == ".toml" or not (file.exists() or file.suffix)
     play = _player(file, order) if is_scenario else _projector(file, order)
     first: Rerun | None = None
     for setup in setups:

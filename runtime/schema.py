@@ -9,7 +9,7 @@ Checks that span several fields are left to `mendel check`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from inspect import cleandoc
 from typing import Any
 
@@ -41,7 +41,7 @@ def config_schema() -> dict[str, Any]:
         *_parts().values(),
     ]
     _, found = msgspec.json.schema_components(kinds, ref_template=_REF)
-    classes = {kind.__name__: kind for kind in _structs(kinds)}
+    classes = {kind.__name__: kind for kind in structs_of(kinds)}
     definitions = {
         name: _finished(schema, classes[name]) if name in classes else schema
         for name, schema in found.items()
@@ -68,7 +68,7 @@ def _parts() -> dict[str, type[Struct]]:
     }
 
 
-def _structs(kinds: list[type[Struct]]) -> Iterator[type[Struct]]:
+def structs_of(kinds: Sequence[Any]) -> Iterator[type[Struct]]:
     """All structs that can be reached, once each."""
     seen: set[type] = set()
     waiting: list[Any] = [inspect.type_info(kind) for kind in kinds]

@@ -23,12 +23,15 @@ from collections.abc import Sequence
 from importlib import metadata
 from typing import Annotated
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from ...errors import ConfigError, MendelError
 from . import agents, audit, check, config, genome, history, level, live, record, telemetry, web
+from .completion import completion_of
 from .demo import demo
 from .drill import drill
+from .examples import add_examples
+from .init import init
 from .output import PLAIN, Form, Out
 from .replay import replay, scenarios
 from .run import run
@@ -51,32 +54,32 @@ app = App(
     default_parameter=PLAIN,
     help_format="plaintext",
 )
-app.command(demo)
-app.command(run)
-app.command(check.check)
-app.command(schema)
-app.command(live.status)
-app.command(top)
-app.command(live.events)
-app.command(live.pause)
-app.command(live.deployed)
-app.command(level.level)
-app.command(live.resume)
-app.command(live.approve)
-app.command(live.stop)
-app.command(config.reload)
-app.command(config.config)
-app.command(agents.agents)
-app.command(history.incidents)
-app.command(audit.audit)
-app.command(genome.genome)
-app.command(record.record)
-app.command(web.web)
-app.command(telemetry.telemetry)
-app.command(replay)
-app.command(scenarios)
-app.command(drill)
-app.command(check.doctor)
+
+_FIRST, _NOW, _PAST, _TRIALS, _REST = (
+    Group.create_ordered(name)
+    for name in (
+        "First steps",
+        "A running system",
+        "What was",
+        "What would be",
+        "For other programs",
+    )
+)
+for _group, _commands in (
+    (_FIRST, (demo, init, check.check, run, check.doctor)),
+    (_NOW, (live.status, top, live.events, live.pause, live.resume, live.approve)),
+    (_NOW, (level.level, live.deployed, config.reload, config.config, agents.agents, live.stop)),
+    (_PAST, (history.incidents, audit.audit, record.record)),
+    (_TRIALS, (replay, scenarios, drill, genome.genome)),
+    (_REST, (web.web, telemetry.telemetry, schema, completion_of(app))),
+):
+    for _command in _commands:
+        if isinstance(_command, App):  # It has commands of its own.
+            _command.group = _group
+            app.command(_command)
+        else:
+            app.command(_command, group=_group)
+add_examples(app)
 
 
 @app.meta.default
@@ -117,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = command(*bound.args, **bound.kwargs)
     except CycloptsError as error:
         out.error(f"usage: {_sentence(error)}")
-        out.note("see mendel --help")
+        out.note(f"see {_asked_for(tokens)} --help")
         return _USAGE
     except MendelError as error:
         if debug:
@@ -138,6 +141,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _sentence(error: CycloptsError) -> str:
     text = str(error).strip()
     return text[:1].lower() + text[1:]
+
+
+def _asked_for(tokens: Sequence[str]) -> str:
+    """The command that was meant, as far as it is known."""
+    words, level = ["mendel"], app
+    for token in tokens:
+        if token.startswith("-") or token not in level:
+            break
+        words.append(token)
+        level = level[token]
+    return " ".join(words)
 
 
 def _tell(error: MendelError, out: Out) -> None:

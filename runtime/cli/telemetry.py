@@ -6,6 +6,7 @@ from importlib import resources
 
 from cyclopts import App
 
+from .answers import Text
 from .output import PLAIN, Printer
 
 telemetry = App(
@@ -22,10 +23,14 @@ def _file(name: str) -> str:
 @telemetry.command(name="alerts")
 def show_alerts(*, out: Printer) -> None:
     """Print alert rules for Prometheus: mendel telemetry alerts > mendel.rules.yml."""
-    out.line(_file("alerts.yml").rstrip())
+    rules = _file("alerts.yml").rstrip()
+    if out.is_text:
+        out.line(rules)
+    else:
+        out.show(Text(rules))
 
 
 @telemetry.command(name="dashboard")
 def show_dashboard(*, out: Printer) -> None:
     """Print a dashboard for Grafana: mendel telemetry dashboard > mendel.json, then import it."""
-    out.line(_file("dashboard.json").rstrip())
+    out.line(_file("dashboard.json").rstrip())  # JSON in any form.

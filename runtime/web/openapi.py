@@ -15,7 +15,8 @@ from ...bus.messages import message_types
 from ..views import EventView
 from .routes import EVENTS, ROUTES, Route
 
-_REF = "#/components/schemas/{name}"
+COMPONENTS = "#/components/schemas/"
+_REF = COMPONENTS + "{name}"
 _PROBLEM = {"$ref": _REF.format(name="Problem")}
 
 
@@ -42,7 +43,7 @@ def describe(version: str) -> dict[str, Any]:
         version: of mendel.
     """
     answers = [route.answer for route in ROUTES if route.answer is not None]
-    messages = [kind for _, kind in sorted(message_types().items()) if _is_describable(kind)]
+    messages = [kind for _, kind in sorted(message_types().items()) if is_describable(kind)]
     types = [*answers, EventView, Problem, *messages]
     _, schemas = msgspec.json.schema_components(types, ref_template=_REF)
     schemas |= _events(messages)
@@ -62,7 +63,7 @@ def describe(version: str) -> dict[str, Any]:
     }
 
 
-def _is_describable(kind: type[Any]) -> bool:
+def is_describable(kind: type[Any]) -> bool:
     """Whether a message has fields of types that JSON knows; one of a plug-in need not."""
     try:
         msgspec.json.schema_components([kind])
@@ -126,7 +127,7 @@ def _operation(route: Route) -> dict[str, Any]:
 
 def _arguments(kind: type[Struct]) -> dict[str, Any]:
     _, schemas = msgspec.json.schema_components([kind], ref_template=_REF)
-    return _clean(schemas[kind.__name__])
+    return clean(schemas[kind.__name__])
 
 
 def _answer(route: Route) -> dict[str, Any]:
@@ -185,11 +186,11 @@ def _ref(name: str) -> str:
 
 def _whole(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema of what is answered: every field is there, those with a default too."""
-    schema = _clean(schema)
+    schema = clean(schema)
     return schema | {"required": list(schema["properties"])} if "properties" in schema else schema
 
 
-def _clean(schema: dict[str, Any]) -> dict[str, Any]:
+def clean(schema: dict[str, Any]) -> dict[str, Any]:
     """A schema whose description is what a reader of it needs: the first line."""
     text = schema.get("description")
     return schema | {"description": text.partition("\n")[0]} if text else schema
