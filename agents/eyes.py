@@ -6,17 +6,20 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from types import coroutine
 from typing import Any
 
 import anyio
 
+from ..bus.wakes import Nap, Wakes
 from ..core.watching.rounds import Look, Rounds
 from .ports import Probe, Sample
 
 _log = logging.getLogger(__name__)
 
-Take = Callable[[Look[Probe], Sample | None], Awaitable[None]]
+# What it returns, if anything, has to be awaited: a healthy sample is over when the call returns.
+Take = Callable[[Look[Probe], Sample | None], Awaitable[None] | None]
 Spawn = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 
 
@@ -45,57 +48,63 @@ class Eyes:
         self._spawn = spawn
         self._waiting: deque[Look[Probe]] = deque()
         self._under_way = 0
-        self._wake: asyncio.Future[None] | None = None
+        self._wakes: Wakes | None = None
+        self._nap: Nap | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._wake_s = -math.inf
 
     async def look_around(self) -> None:
         """Look for as long as this is not cancelled."""
         loop = asyncio.get_running_loop()
+        self._wakes = Wakes(loop, loop.time)
+        nap = self._nap = Nap(self._wakes)
         while True:
             limit_s = loop.time() + self.tick_s
             while (look := self._rounds.due(limit_s)) is not None:
-                await self._begin(look)
-            await self._sleep(loop)
+                if self._under_way >= self.concurrent:
+                    self._waiting.append(look)
+                elif (taken := self._read(look)) is not None:
+                    await taken
+            await self._sleep(loop, nap)
 
     def heed(self) -> None:
         """Wake up when a look has become due sooner than was thought."""
-        if self._rounds.next_s < self._wake_s:
-            self._rouse()
+        if self._wakes is not None and self._nap is not None and self._rounds.next_s < self._wake_s:
+            self._cancel_timer()
+            self._wakes.add(self._nap)
 
-    async def _sleep(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._wake = loop.create_future()
-        self._wake_s = self._rounds.next_s
-        timer = loop.call_at(self._wake_s, self._rouse) if self._wake_s < math.inf else None
+    @coroutine
+    def _sleep(self, loop: asyncio.AbstractEventLoop, nap: Nap) -> Generator[Any, None, None]:
+        # The timer wakes the task by itself: through a future it would take one turn more of the
+        # event loop, which is half of what a look at a healthy component costs.
+        self._wake_s = next_s = self._rounds.next_s
+        if next_s < math.inf:
+            self._timer = loop.call_at(next_s, nap.rouse)
         try:
-            await self._wake
-        finally:
-            self._wake_s = -math.inf
-            if timer is not None:
-                timer.cancel()
+            nap._asyncio_future_blocking = True
+            yield nap
+        except BaseException:
+            self._cancel_timer()
+            raise
+        self._wake_s = -math.inf
 
-    def _rouse(self) -> None:
-        if self._wake is not None and not self._wake.done():
-            self._wake.set_result(None)
+    def _cancel_timer(self) -> None:
+        self._wake_s = -math.inf
+        if self._timer is not None:
+            self._timer.cancel()
 
-    async def _begin(self, look: Look[Probe]) -> None:
-        if self._under_way >= self.concurrent:
-            self._waiting.append(look)
-        else:
-            await self._read(look)
-
-    async def _read(self, look: Look[Probe]) -> None:
+    def _read(self, look: Look[Probe]) -> Awaitable[None] | None:
         try:
             found = look.probe.read()
         except Exception as error:  # noqa: BLE001  A probe may be anybody's.
-            await self._no_data(look, error)
-            return
+            return self._no_data(look, error)
         if isinstance(found, Sample):
-            await self._take(look, found)
-        else:
-            self._under_way += 1
-            task = self._spawn(self._finish(look, found), f"look at {look.probe.target}")
-            if isinstance(found, Coroutine):  # A task that is cancelled early never reaches it.
-                task.add_done_callback(lambda _: found.close())
+            return self._take(look, found)
+        self._under_way += 1
+        task = self._spawn(self._finish(look, found), f"look at {look.probe.target}")
+        if isinstance(found, Coroutine):  # A task that is cancelled early never reaches it.
+            task.add_done_callback(lambda _: found.close())
+        return None
 
     async def _finish(self, look: Look[Probe], found: Awaitable[Sample]) -> None:
         sample: Sample | None = None
@@ -109,14 +118,17 @@ class Eyes:
         finally:
             self._under_way -= 1
         if sample is None:
-            await self._no_data(look, problem or TimeoutError("it did not end in time"))
+            taken = self._no_data(look, problem or TimeoutError("it did not end in time"))
         else:
-            await self._take(look, sample)
+            taken = self._take(look, sample)
+        if taken is not None:
+            await taken
         # A probe that answers at once leaves its place to the next.
         while self._waiting and self._under_way < self.concurrent:
-            await self._read(self._waiting.popleft())
+            if (taken := self._read(self._waiting.popleft())) is not None:
+                await taken
 
-    async def _no_data(self, look: Look[Probe], error: Exception) -> None:
+    def _no_data(self, look: Look[Probe], error: Exception) -> Awaitable[None] | None:
         name, target = look.probe.name, look.probe.target
         _log.debug("no data from probe %s of %s: %s", name, target, error, extra={"target": target})
-        await self._take(look, None)
+        return self._take(look, None)

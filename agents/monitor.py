@@ -1,12 +1,13 @@
 """The Monitor: looks at every target on time, and says what has changed.
 
-Healthy samples end here: only changes cross a mailbox. When to look and what it means is decided by
+Healthy samples end here: only changes cross the bus. A reading of each is sent only as long as
+somebody listens to readings, as a recorder does. When to look and what it means is decided by
 `mendel.core.watching.rounds`; the Monitor carries the looks out, many at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Annotated
 
 from msgspec import Meta
@@ -22,7 +23,7 @@ from ..bus.messages import (
     ProbeNow,
     Reading,
 )
-from ..core.effects import Effect, StartTimer
+from ..core.effects import Effect, Publish, StartTimer
 from ..core.watching.rounds import Chart, Look, Rounds
 from .agent import Agent, AgentConfig, on
 from .eyes import Eyes
@@ -64,7 +65,7 @@ class Monitor(Agent[MonitorConfig]):
         self._eyes = Eyes(
             self._rounds, config.concurrent_looks, config.tick_s, self._take, self.spawn
         )
-        self._sweep = Sweep(world, self._rounds)
+        self._sweep = Sweep(world, self._rounds, lambda: self.bus.is_heard(Reading.topic))
 
     async def on_start(self) -> None:
         """Begin to look."""
@@ -78,19 +79,20 @@ class Monitor(Agent[MonitorConfig]):
         self._eyes.concurrent = self.config.concurrent_looks
         self._eyes.tick_s = self.config.tick_s
 
-    async def _take(self, look: Look[Probe], sample: Sample | None) -> None:
+    def _take(self, look: Look[Probe], sample: Sample | None) -> Awaitable[None] | None:
         now_s = self.now_s
         if look.is_over:
-            return
+            return None
         if sample is None:
-            await self._tell(self._rounds.on_no_data(look, now_s))
-            return
-        metrics, detail = sample.metrics, sample.detail
-        target, probe = look.probe.target, look.probe.name
-        await self.publish(
-            Reading(target=target, metrics=metrics, taken_s=now_s, detail=detail, probe=probe)
-        )
-        await self._tell(self._rounds.on_sample(look, metrics, detail, now_s))
+            effects = self._rounds.on_no_data(look, now_s)
+        else:
+            effects = self._rounds.on_sample(look, sample.metrics, sample.detail, now_s)
+            if self.bus.is_heard(Reading.topic):
+                effects.insert(0, Publish(_reading(look.probe, sample, now_s)))
+        if effects:
+            return self._tell(effects)
+        self._eyes.heed()  # As nearly always, there is nothing to tell.
+        return None
 
     # --- what others say ----------------------------------------------------------------------
 
@@ -128,3 +130,13 @@ class Monitor(Agent[MonitorConfig]):
         if effects:
             await self.perform(effects)
         self._eyes.heed()
+
+
+def _reading(probe: Probe, sample: Sample, now_s: float) -> Reading:
+    return Reading(
+        target=probe.target,
+        metrics=sample.metrics,
+        taken_s=now_s,
+        detail=sample.detail,
+        probe=probe.name,
+    )

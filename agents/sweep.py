@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from ..bus.messages import Reading
 from ..core.effects import Effect, Publish
@@ -20,20 +21,22 @@ class Sweep:
     Args:
         world: what is known of its components beside what is measured.
         rounds: what is made of it.
+        is_read: whether anybody listens to readings.
     """
 
-    def __init__(self, world: World, rounds: Rounds[Probe]) -> None:
+    def __init__(self, world: World, rounds: Rounds[Probe], is_read: Callable[[], bool]) -> None:
         self._world = world
         self._annotated = world if isinstance(world, AnnotatedWorld) else None
         self._rounds = rounds
         self._calls = CallFeed()
+        self._is_read = is_read
 
     def look(self, now_s: float) -> list[Effect]:
         """Look for all of it."""
         effects = self._rounds.on_sweep(now_s)
         for target, metrics in self._calls.read():
             told = self._rounds.on_calls(target, metrics, now_s)
-            if metrics is not None and self._rounds.knows(target):
+            if metrics is not None and self._is_read() and self._rounds.knows(target):
                 reading = Reading(target=target, metrics=metrics, taken_s=now_s, detail=CALLS)
                 effects.append(Publish(reading))
             effects += told

@@ -18,6 +18,7 @@ from .envelope import Envelope
 from .mailbox import DEFAULT_CAPACITY, Mailbox, MailboxStats, Overflow
 from .messages import Message
 from .routes import Key, Routes, Subscription
+from .subjects import check_pattern
 from .taps import TAP_CAPACITY, Tap
 from .wakes import Wakes
 
@@ -181,6 +182,13 @@ class Hub:
         """
         return self._routes.find(subject).is_heard
 
+    def is_heard(self, topic: str) -> bool:
+        """Whether anybody, taps included, hears what is sent below a topic.
+
+        For what is sent so often that it should not even be made when nobody listens.
+        """
+        return self._routes.reaches(topic)
+
     def discard(self, mailbox: Mailbox) -> None:
         """Let a mailbox hear nothing more; what waits in it becomes dead letters (``closed``)."""
         if mailbox in self._mailboxes:
@@ -196,14 +204,31 @@ class Hub:
         callback: Callable[[list[Envelope]], None],
         pattern: str = ">",
         *,
+        without: str = "",
         capacity: int = TAP_CAPACITY,
     ) -> Tap:
         """Listen in: hand over all that is sent to a pattern, once per turn of the event loop.
 
+        Args:
+            callback: gets what was sent in one turn, oldest first.
+            pattern: which subjects.
+            without: pattern of those that it does not want after all. What nobody else wants is
+                then not even made; see `is_heard`.
+            capacity: how much it may be sent in one turn.
+
         Raises:
-            SubjectError: the pattern is not well formed.
+            SubjectError: a pattern is not well formed.
         """
-        tap = Tap(callback, pattern, capacity=capacity, loop=self._loop, end=self._untap)
+        if without:
+            check_pattern(without)
+        tap = Tap(
+            callback,
+            pattern,
+            without=without,
+            capacity=capacity,
+            loop=self._loop,
+            end=self._untap,
+        )
         self._routes.add_tap(tap)
         self._taps[tap] = None
         self._asks.on_answer = self._tap_answer

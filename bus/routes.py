@@ -204,6 +204,7 @@ class Routes:
         self.by_type: dict[type[Message], Route] = {}
         self._by_target: dict[type[Message], dict[str, Route]] = {}
         self.by_subject: dict[str, Route] = {}
+        self._reached: dict[str, bool] = {}
         self._capacity = capacity
         self._subscriptions: PatternMap[Subscription] = PatternMap()
         self._taps: PatternMap[Tap] = PatternMap()
@@ -311,7 +312,22 @@ class Routes:
             self.by_subject[subject] = route = self._build(subject)
         return route
 
+    def reaches(self, topic: str) -> bool:
+        """Whether anybody, taps included, hears what is sent below a topic."""
+        reached = self._reached.get(topic)
+        if reached is None:
+            if len(self._reached) >= self._capacity:
+                self._reached.clear()
+            reached = self._reached[topic] = self._is_reached(topic)
+        return reached
+
+    def _is_reached(self, topic: str) -> bool:
+        if any(True for _ in self._subscriptions.below(topic)):
+            return True
+        return any(each.without != f"{topic}.>" for each in self._taps.below(topic))
+
     def _forget_routes(self) -> None:
+        self._reached.clear()
         self.by_type.clear()
         self._by_target.clear()
         self.by_subject.clear()
@@ -331,7 +347,8 @@ class Routes:
         groups = tuple(
             Group(tuple(members.values()), self._turns[queue]) for queue, members in queues.items()
         )
-        return Route(subject, tuple(direct.values()), groups, tuple(self._taps.find(subject)))
+        taps = tuple(tap for tap in self._taps.find(subject) if tap.wants(subject))
+        return Route(subject, tuple(direct.values()), groups, taps)
 
 
 def _number(subscription: Subscription) -> int:

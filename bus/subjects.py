@@ -137,6 +137,13 @@ class PatternMap(Generic[T]):
         found.extend(_walk(self._root, subject.split("."), 0))
         return found
 
+    def below(self, topic: str) -> Iterator[T]:
+        """All values whose pattern stands for a topic or for anything below it."""
+        for pattern, values in self._literal.items():
+            if pattern == topic or pattern.startswith(f"{topic}."):
+                yield from values
+        yield from _walk(self._root, topic.split("."), 0, all_below=True)
+
 
 def _prune(path: list[_Node[T]], tokens: list[str]) -> None:
     for parent, token in zip(reversed(path[:-1]), reversed(tokens), strict=True):
@@ -146,9 +153,12 @@ def _prune(path: list[_Node[T]], tokens: list[str]) -> None:
         del parent.children[token]
 
 
-def _walk(node: _Node[T], tokens: list[str], depth: int) -> Iterator[T]:
-    if depth == len(tokens):
+def _walk(node: _Node[T], tokens: list[str], depth: int, *, all_below: bool = False) -> Iterator[T]:
+    if depth >= len(tokens):
         yield from node.values
+        if all_below:
+            for deeper in node.children.values():
+                yield from _walk(deeper, tokens, depth + 1, all_below=True)
         return
     rest = node.children.get(">")
     if rest is not None:
@@ -156,4 +166,4 @@ def _walk(node: _Node[T], tokens: list[str], depth: int) -> Iterator[T]:
     for token in {tokens[depth], "*"}:
         child = node.children.get(token)
         if child is not None:
-            yield from _walk(child, tokens, depth + 1)
+            yield from _walk(child, tokens, depth + 1, all_below=all_below)

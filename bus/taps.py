@@ -7,6 +7,7 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable
 
 from .envelope import Envelope
+from .subjects import matches
 
 _log = logging.getLogger("mendel.bus")
 
@@ -21,7 +22,8 @@ class Tap:
     is counted and logged and the next batch is tried again.
 
     Attributes:
-        pattern: which subjects it hears.
+        pattern: which subjects it hears ...
+        without: ... and which of them it does not; empty for none.
         dropped: messages that did not fit.
         failures: batches that it raised on.
         batch: what it has heard in this turn. A sender may append to it itself while it is shorter
@@ -39,6 +41,7 @@ class Tap:
         "failures",
         "mark",
         "pattern",
+        "without",
     )
 
     def __init__(
@@ -46,11 +49,13 @@ class Tap:
         callback: Callable[[list[Envelope]], None],
         pattern: str,
         *,
+        without: str,
         capacity: int,
         loop: AbstractEventLoop,
         end: Callable[[Tap], None],
     ) -> None:
         self.pattern = pattern
+        self.without = without
         self.dropped = 0
         self.failures = 0
         self._callback = callback
@@ -59,6 +64,10 @@ class Tap:
         self._end = end
         self.batch: list[Envelope] = []
         self.mark = 0
+
+    def wants(self, subject: str) -> bool:
+        """Whether it hears a subject that its pattern stands for."""
+        return not (self.without and matches(self.without, subject))
 
     def put(self, envelope: Envelope) -> None:
         """Hear of a message."""

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from ..bus.envelope import Envelope
 from ..bus.messages import (
+    READINGS,
     ApprovalGiven,
     ApprovalRequested,
     EvolutionSteered,
@@ -114,7 +115,7 @@ class SystemControls:
         self._counts: Counter[str] = Counter()
         self._leases = Leases()
         self.asked_replays = Replays(store.parent / "replays")
-        system.bus.tap(self._hear)
+        system.bus.tap(self._hear, without=READINGS)
 
     # --- questions ----------------------------------------------------------------------------
 
@@ -233,19 +234,14 @@ class SystemControls:
         """
 
         def hand_over(batch: list[Envelope]) -> None:
-            wanted = [self._event(each) for each in batch if _is_event(each.message, pattern)]
-            if wanted:
-                callback(wanted)
+            callback([self._event(each) for each in batch])
 
-        return self._system.bus.tap(hand_over, pattern).close
+        without = "" if pattern.startswith(Reading.topic) else READINGS
+        return self._system.bus.tap(hand_over, pattern, without=without).close
 
     def tap(self, callback: Callable[[list[Envelope]], None]) -> Callable[[], None]:
         """Hand over everything that is news; returns what ends that."""
-
-        def hand_over(batch: list[Envelope]) -> None:
-            callback([each for each in batch if not isinstance(each.message, Reading)])
-
-        return self._system.bus.tap(hand_over).close
+        return self._system.bus.tap(callback, without=READINGS).close
 
     # --- wishes -------------------------------------------------------------------------------
 
@@ -348,13 +344,9 @@ class SystemControls:
 
     def _hear(self, batch: list[Envelope]) -> None:
         for envelope in batch:
-            message = envelope.message
-            if isinstance(message, Reading):
-                self._counts["readings"] += 1
-                continue
             self._events.append(envelope)
             self._counts[envelope.message.topic] += 1
-            self._note(message)
+            self._note(envelope.message)
 
     def _note(self, message: Message) -> None:
         match message:
@@ -430,7 +422,8 @@ class SystemControls:
         stats = self._system.bus.stats()
         dead = {f"dead.{reason}": float(count) for reason, count in stats.dead.items()}
         told = {name: float(count) for name, count in sorted(self._counts.items())}
-        return {"published": float(stats.published)} | told | dead
+        seen = float(sum(chart.rows.count for chart in self._system.parts.charts.values()))
+        return {"published": float(stats.published), "readings": seen} | told | dead
 
     def _event(self, envelope: Envelope) -> EventView:
         return EventView(
@@ -451,7 +444,3 @@ class SystemControls:
         if target != "*" and target not in known:
             help_ = did_you_mean(target, known, "components")
             raise ConfigError(f"there is no component {target!r}; {help_}")
-
-
-def _is_event(message: Message, pattern: str) -> bool:
-    return not isinstance(message, Reading) or pattern.startswith("reading")

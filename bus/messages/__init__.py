@@ -61,6 +61,7 @@ from .people import (
     ResumeTarget,
 )
 from .sight import (
+    READINGS,
     AnomalyCleared,
     AnomalyDetected,
     HealthChanged,
@@ -75,6 +76,7 @@ from .sight import (
 )
 
 __all__ = [
+    "READINGS",
     "ActionFinished",
     "ActionStarted",
     "Advice",

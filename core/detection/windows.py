@@ -26,12 +26,13 @@ class Rows:
         ignored: values left out because the target already had `METRICS_MAX` metrics.
     """
 
-    __slots__ = ("_capacity", "_columns", "_count", "_times", "ignored")
+    __slots__ = ("_capacity", "_columns", "_count", "_earlier", "_times", "ignored")
 
     def __init__(self, capacity: int) -> None:
         self.ignored = 0
         self._capacity = capacity
         self._count = 0
+        self._earlier = 0  # Rows that were added before this ring took over.
         self._times = array("d")
         self._columns: dict[str, array[float]] = {}
 
@@ -68,12 +69,13 @@ class Rows:
     @property
     def count(self) -> int:
         """Rows that were ever added."""
-        return self._count
+        return self._earlier + self._count
 
     def resized(self, capacity: int) -> Rows:
         """The same readings in a ring of another size; at the bound the oldest are left out."""
         other = Rows(capacity)
         times, columns = self.columns()
+        other._earlier = self.count - len(times)
         for index, time_s in enumerate(times):
             row = ((name, column[index]) for name, column in columns.items())
             other.add(time_s, {name: value for name, value in row if value is not None})

@@ -218,7 +218,9 @@ class Rounds(Generic[P]):
         """
         if look.is_over:
             return []
-        return [*self._seen(look, metrics, detail, now_s), *self._done(look, now_s)]
+        seen = self._seen(look, metrics, detail, now_s)
+        done = self._done(look, now_s)
+        return [*seen, *done] if seen else done
 
     def on_told(
         self, target: str, probe: str, metrics: Mapping[str, float], detail: str, now_s: float

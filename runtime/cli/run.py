@@ -65,7 +65,7 @@ def run(
 
 
 def _begin(system: System, loaded: Loaded, say: Callable[[str], None]) -> None:
-    from ...bus.messages import ConfigChanged
+    from ...bus.messages import READINGS, ConfigChanged
 
     def turn(batch: list[Envelope]) -> None:
         if any(isinstance(each.message, ConfigChanged) for each in batch):
@@ -78,7 +78,7 @@ def _begin(system: System, loaded: Loaded, say: Callable[[str], None]) -> None:
     )
     if system.url:
         say(f"the page: {system.url} (to steer from it: mendel web link)")
-    system.bus.tap(turn)
+    system.bus.tap(turn, without=READINGS)
 
 
 def _log_to_stderr(loaded: Loaded, out: Out) -> Callable[[str], None]:

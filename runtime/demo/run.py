@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ...agents.ports import World
 from ...bus.envelope import Envelope
+from ...bus.messages import READINGS
 from ...core.playbook import PlaybookConfig
 from ...core.policy import PolicyConfig
 from ...core.topology import Topology
@@ -161,7 +162,7 @@ def _heard(system: System, chronicle: Chronicle, show: Show) -> Iterator[None]:
             chronicle.hear(envelope.message)
             show.hear(envelope.message)
 
-    tap = system.bus.tap(hear)
+    tap = system.bus.tap(hear, without=READINGS)
     chronicle.statuses.update(system.statuses())  # What was said before anybody listened.
     try:
         yield

@@ -19,7 +19,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from ...bus.envelope import Envelope
-from ...bus.messages import FaultInjected, FaultLifted, Message
+from ...bus.messages import READINGS, FaultInjected, FaultLifted, Message
 from ...core.units import format_duration
 from ...errors import EnvironmentProblem
 from ..config import Loaded, load
@@ -219,7 +219,7 @@ def _heard(system: System, chronicle: Chronicle, tell: Tell) -> Iterator[None]:
             if words := in_words(envelope.message):
                 tell(f"  {words}")
 
-    tap = system.bus.tap(hear)
+    tap = system.bus.tap(hear, without=READINGS)
     chronicle.statuses.update(system.statuses())  # What was said before anybody listened.
     try:
         yield

@@ -68,7 +68,7 @@ class Driver:
         self._heed = heed
         self.rounds: Rounds[Probe] = Rounds(parts.charts)
         self._world = world
-        self._sweep = Sweep(world, self.rounds)
+        self._sweep = Sweep(world, self.rounds, is_read=lambda: True)
         self._posts = Posts(clock)
 
         def command(message: Message) -> None:

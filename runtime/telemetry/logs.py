@@ -24,6 +24,7 @@ import msgspec
 from ...bus.envelope import Envelope
 from ...bus.local import LocalBus
 from ...bus.messages import (
+    READINGS,
     AgentCrashed,
     ConfigRefused,
     IncidentClosed,
@@ -74,7 +75,7 @@ class Narrator:
 
     def listen(self, bus: LocalBus) -> None:
         """Tell from now on what happens on this bus."""
-        self._tap = bus.tap(self._hear)
+        self._tap = bus.tap(self._hear, without=READINGS)
 
     def _hear(self, batch: Iterable[Envelope]) -> None:
         for envelope in batch:

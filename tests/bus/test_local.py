@@ -669,6 +669,48 @@ class TestDeadLetters:
         ]
 
 
+class TestWhetherATopicIsHeard:
+    @pytest.mark.parametrize(
+        ("pattern", "heard"),
+        [
+            ("note.cart", True),
+            ("note.>", True),
+            ("*.cart", True),
+            ("note.*.deep", True),
+            ("*.*.deep", True),
+            (">", True),
+            ("notes.cart", False),
+            ("other.>", False),
+        ],
+    )
+    async def test_by_those_whose_pattern_may_meet_it(
+        self, bus: LocalBus, pattern: str, heard: bool
+    ) -> None:
+        assert not bus.is_heard("note")
+
+        subscription = bus.subscribe(pattern, Listener())
+        assert bus.is_heard("note") is heard
+        subscription.unsubscribe()
+        assert not bus.is_heard("note")
+
+        tap = bus.tap(lambda _: None, pattern)
+        assert bus.is_heard("note") is heard
+        tap.close()
+        assert not bus.is_heard("note")
+
+    async def test_not_by_taps_that_do_without_it(self, bus: LocalBus) -> None:
+        bus.tap(lambda _: None, without="note.>")
+        assert not bus.is_heard("note")
+
+        bus.tap(lambda _: None, without="other.>")
+        assert bus.is_heard("note")
+
+    async def test_for_many_topics_in_bounded_memory(self) -> None:
+        async with LocalBus(routes_kept=4) as bus:
+            assert not any(bus.is_heard(f"topic{number}") for number in range(10))
+            assert len(bus._routes._reached) <= 4
+
+
 class TestTaps:
     async def test_a_tap_hears_everything_in_batches_and_in_order(self, bus: LocalBus) -> None:
         batches: list[list[int]] = []
@@ -692,6 +734,20 @@ class TestTaps:
         await settle()
 
         assert [envelope.subject for envelope in heard] == ["note.cart"]
+
+    async def test_a_tap_may_do_without_some_of_what_it_hears(self, bus: LocalBus) -> None:
+        heard: list[Envelope] = []
+        bus.tap(heard.extend, without="note.>")
+
+        bus.publish(Note(target="cart"))
+        bus.publish(Note())
+        await settle()
+
+        assert [envelope.subject for envelope in heard] == ["note"]
+
+    async def test_what_it_does_without_has_to_be_a_pattern(self, bus: LocalBus) -> None:
+        with pytest.raises(SubjectError):
+            bus.tap(lambda _: None, without="note..x")
 
     async def test_a_closed_tap_hears_what_was_sent_before_and_nothing_after(
         self, bus: LocalBus

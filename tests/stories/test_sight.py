@@ -7,13 +7,16 @@ import asyncio
 import pytest
 from estates import Estate, HeartbeatProbe, Service, ServiceProbe, Watcher
 from mendel.agents.journal import MemoryJournal
+from mendel.bus.envelope import Envelope
 from mendel.bus.messages import (
+    READINGS,
     AnomalyDetected,
     HealthChanged,
     Heartbeat,
     IncidentChanged,
     IncidentClosed,
     IncidentOpened,
+    Reading,
 )
 from mendel.core.detection.detect import Threshold
 from mendel.core.health import Overall
@@ -182,3 +185,34 @@ class TestManyProbes:
             assert shop.ran == {"db": ["isolate", "restart", "release"]}
             assert system.statuses()["web"] == "unknown"
             assert seen.of(IncidentChanged, "web")[0].stage == "attributed"
+
+
+class TestReadings:
+    async def test_no_message_is_sent_for_what_a_healthy_component_shows(
+        self, shop: Estate
+    ) -> None:
+        async with System(Config(), shop, MemoryJournal()) as system:
+            system.bus.tap(lambda _: None, without=READINGS)
+            await asyncio.sleep(10)
+            before, seen = system.bus.stats().published, _readings(system)
+            await asyncio.sleep(100)
+
+            assert _readings(system) - seen == 100 * len(shop.services)
+            # What is left is the timer by which the Monitor looks for silence, once a second.
+            assert system.bus.stats().published - before <= 101
+
+    async def test_they_are_sent_as_long_as_somebody_listens(self, shop: Estate) -> None:
+        async with System(Config(), shop, MemoryJournal()) as system:
+            await asyncio.sleep(10)
+            heard: list[Envelope] = []
+            tap = system.bus.tap(heard.extend, f"{Reading.topic}.cart")
+            await asyncio.sleep(10)
+            tap.close()
+            await asyncio.sleep(10)
+
+            assert len(heard) == 10
+            assert {type(each.message) for each in heard} == {Reading}
+
+
+def _readings(system: System) -> int:
+    return sum(chart.rows.count for chart in system.parts.charts.values())

@@ -72,3 +72,14 @@ def test_the_newest_values_are_those_of_all_probes_that_take_turns() -> None:
         rows.add(float(time_s), {"ok": float(time_s)} if time_s % 2 else {"cpu_share": 0.5})
 
     assert rows.newest() == {"ok": 5.0, "cpu_share": 0.5}
+
+
+def test_a_ring_that_takes_over_goes_on_counting() -> None:
+    rows = Rows(2)
+    for time_s in (1.0, 2.0, 3.0):
+        rows.add(time_s, {"ok": 1.0})
+
+    other = rows.resized(5)
+    other.add(4.0, {"ok": 1.0})
+
+    assert other.count == 4
