@@ -24,7 +24,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import heapq
-import math
 import selectors
 import threading
 from collections import deque
@@ -42,6 +41,8 @@ Ts = TypeVarTuple("Ts")
 
 # A loopback connection hands over its bytes in microseconds, even on a busy machine.
 PATIENCE_S = 1.0
+# As many timers that were cancelled may lie about, and half of all beyond them.
+_CANCELLED_MAX = 100
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
@@ -51,17 +52,24 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         Deadlock: out of whatever runs the loop, when nothing is ready and no timer is set.
     """
 
-    # Of asyncio's base loop since Python 3.4; typeshed does not know them.
-    _scheduled: list[asyncio.TimerHandle]
-    _clock_resolution: float
+    # Of asyncio's base loops since Python 3.4; typeshed does not know them.
+    _ready: deque[asyncio.Handle]
+    _scheduled: list[_Timer]
+    _selector: selectors.BaseSelector
+    _process_events: Callable[[list[tuple[selectors.SelectorKey, int]]], None]
+    _stopping: bool
+    _timer_cancelled_count: int
 
     def __init__(self) -> None:
         self._now_s = 0.0
         self._timers = 0
         self._settling: deque[asyncio.Future[None]] = deque()
         self._threads = threading.active_count()
-        super().__init__(_JumpingSelector(self._go_on))
-        self._move_to(0.0)
+        # The loop itself always watches one descriptor, the pipe that wakes it up; but it never
+        # waits, so while there is no other one, asking the kernel would tell nothing.
+        selector = selectors.DefaultSelector()
+        self._watched = selector.get_map()
+        super().__init__(selector)
 
     def time(self) -> float:
         """Virtual time in seconds, from 0.0 at the start of the loop."""
@@ -114,8 +122,43 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Refused, as `subprocess_exec` is."""
         await self.subprocess_exec()
 
-    def _go_on(self) -> bool:
-        """Find something to do when nothing is ready; whether there was anything."""
+    def _run_once(self) -> None:
+        # One turn, as asyncio has it, but for the waiting. It is written out because a replay is
+        # made of turns in which one timer is due, and half of asyncio's turn asks the kernel.
+        if len(self._watched) > 1:
+            self._process_events(self._selector.select(0))
+        ready = self._ready
+        self._ring_due()
+        if not ready and not self._stopping:
+            self._go_on()
+            self._ring_due()
+        for _ in range(len(ready)):  # What they make ready has its turn after this one.
+            handle = ready.popleft()
+            if not handle._cancelled:
+                handle._run()
+
+    def _ring_due(self) -> None:
+        """Make ready what is due, and drop what was cancelled: what is next is to ring for sure."""
+        timers = self._scheduled
+        while timers and (timers[0]._cancelled or timers[0]._when <= self._now_s):
+            timer = heapq.heappop(timers)
+            timer._scheduled = False
+            if timer._cancelled:
+                self._timer_cancelled_count -= 1
+            else:
+                self._ready.append(timer)
+        if self._timer_cancelled_count > _CANCELLED_MAX + len(timers) // 2:
+            self._scheduled = [each for each in timers if not each._cancelled]
+            heapq.heapify(self._scheduled)
+            self._timer_cancelled_count = 0
+
+    def _go_on(self) -> None:
+        """Find something to do when nothing is ready.
+
+        Raises:
+            Deadlock: there is nothing.
+            VirtualTimeError: somebody has started a thread.
+        """
         if threading.active_count() > self._threads:
             raise VirtualTimeError(
                 f"a thread was started ({threading.enumerate()[-1].name!r}), and virtual time "
@@ -125,25 +168,24 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             settled = self._settling.popleft()
             if not settled.done():
                 settled.set_result(None)
-                return True
+                return
         if self._scheduled:
-            self._move_to(self._scheduled[0].when())  # asyncio has dropped the cancelled ones.
-            return True
-        return False
-
-    def _move_to(self, now_s: float) -> None:
-        self._now_s = now_s
-        # The loop runs timers that are due before now + resolution. With the distance to the next
-        # float those are exactly the due ones, even after years, when a fixed one would vanish.
-        self._clock_resolution = math.ulp(now_s)
+            self._now_s = self._scheduled[0]._when
+            return
+        descriptors = len(self._watched) - 1
+        found = self._selector.select(PATIENCE_S) if descriptors else []
+        if not found:
+            raise _deadlock(descriptors)
+        self._process_events(found)
 
 
 class _Timer(asyncio.TimerHandle):
     """A timer that knows its place among those of the same time, which asyncio leaves open."""
 
     number: int
-    _when: float
+    _cancelled: bool
     _scheduled: bool
+    _when: float
 
     def __lt__(self, other: object) -> bool:
         if not isinstance(other, _Timer):
@@ -151,26 +193,6 @@ class _Timer(asyncio.TimerHandle):
         return self._when < other._when or (
             self._when == other._when and self.number < other.number
         )
-
-
-class _JumpingSelector(selectors.DefaultSelector):
-    """Delivers what is there; where it would have to wait, the loop goes on instead."""
-
-    def __init__(self, go_on: Callable[[], bool]) -> None:
-        super().__init__()
-        self._go_on = go_on
-        self._watched = self.get_map()
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        # The loop itself always watches one descriptor: the pipe that wakes it up. It never waits,
-        # so while there is no other one, asking the kernel would tell nothing, ten times a second.
-        others = len(self._watched) - 1
-        ready = super().select(0) if others > 0 else []
-        if ready or timeout == 0 or self._go_on():
-            return ready
-        if others > 0 and (ready := super().select(PATIENCE_S)):
-            return ready
-        raise _deadlock(others)
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
