@@ -216,6 +216,7 @@ def care_of(
         verify=settings.verify,
         relief=settings.relief,
         level=settings.level,
+        drawn=tuple(settings.watch.thresholds),
     )
 
 

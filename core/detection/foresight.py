@@ -105,7 +105,11 @@ class ForecastDetector:
 
     def update(self, value: float, taken_s: float) -> Verdict:
         """Take one sample; `limit` was set before. ``nan`` is no sample."""
-        if value != value or taken_s < self._held_until_s:
+        if value != value:
+            return Verdict.UNCHANGED
+        if taken_s < self._held_until_s:
+            if not self.alarmed:  # Who had foreseen nothing keeps nobody from being well again.
+                self._owes = max(self._owes - 1, 0)
             return Verdict.UNCHANGED
         found = self.source.take(value, self.limit, taken_s)
         if found is not None:

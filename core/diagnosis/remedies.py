@@ -41,6 +41,7 @@ _STEPS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "disk_fill": (("clean_up", _WHOLE), ("replace", _WHOLE)),
     "poison_message": (("quarantine", _WHOLE),),
     # Nothing one does to them helps: load control, others, or time do.
+    "check_flapping": (),
     "dependency_outage": (),
     "partition": (),
     "overload": (),
@@ -131,6 +132,8 @@ def _of(each: Hypothesis, scene: Scene, declared: Declared) -> Iterator[Step]:
         is_all = len(targets) > 1 and set(targets) == set(scene.units)
         if is_all or (action.startswith("replace") and len(targets) > 1):
             targets = (component,)  # All at once, beside the old ones where it replaces them.
+        if action == "restart" and targets == (component,) and scene.own.serves:
+            action = "rolling_restart|restart"  # The rest of it serves on meanwhile.
         found = [_find(action, target, component, declared) for target in targets]
         if any(step is None for step in found):
             found = [_find(action, component, component, declared)]

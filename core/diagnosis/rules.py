@@ -71,8 +71,8 @@ def _losses(scene: Scene) -> Iterator[Hypothesis]:
     """Processes that are not there: crashed, on a lost machine, flapping, killed by a message."""
     dead = tuple(each for each in scene.units if scene.of(each).is_dead)
     fallen = dead or tuple(each for each in scene.units if _fell(scene, each))
-    if not dead and fallen and not scene.replicas and scene.own.up < 1.0:
-        yield _hypothesis("crash", fallen, 0.5, "some of its processes are gone")
+    if not dead and not scene.replicas:
+        yield from _some_gone(scene, is_fallen=bool(fallen))
     if not fallen:
         return
     who = _listed(fallen)
@@ -84,6 +84,9 @@ def _losses(scene: Scene) -> Iterator[Hypothesis]:
     if _eats_messages(scene) and _in_turn(scene):
         reason = f"one after the other dies of what it takes from the queue: {who}"
         yield _hypothesis("poison_message", (scene.component,), 0.92, reason)
+    if not dead and not again and _came_back(scene):
+        reason = f"{who} fell and came back by itself"
+        yield _hypothesis("flapping", fallen, 0.45, reason)
     if again:
         score = 0.9 if len(again) < len(scene.units) or not dead else 0.8
         yield _hypothesis("flapping", again, score, f"{_listed(again)} fell again and again")
@@ -93,12 +96,26 @@ def _losses(scene: Scene) -> Iterator[Hypothesis]:
         yield _hypothesis("crash", dead, 0.75, f"processes are gone: {who}")
 
 
+def _some_gone(scene: Scene, *, is_fallen: bool) -> Iterator[Hypothesis]:
+    """Where nobody looks at its replicas, a component that serves on may have lost some of them."""
+    if scene.own.living < 1.0:
+        reason = f"only {scene.own.living:.0%} of its processes are there"
+        yield _hypothesis("crash", (scene.component,), 0.75, reason)
+    elif is_fallen and scene.own.up < 1.0:
+        yield _hypothesis("crash", (scene.component,), 0.5, "some of its processes are gone")
+
+
 def _falls(scene: Scene, target: str) -> list[float]:
     return [each for each in scene.falls.get(target, ()) if scene.now_s - each <= _AGAIN_S]
 
 
 def _fell(scene: Scene, target: str) -> bool:
     return any(each >= scene.onset_s - _TOGETHER_S for each in _falls(scene, target))
+
+
+def _came_back(scene: Scene) -> bool:
+    """Whether replicas that fell are there again, and nobody did that."""
+    return bool(scene.replicas) and scene.warm_s < scene.onset_s
 
 
 def _fell_together(scene: Scene) -> list[str]:
@@ -127,7 +144,8 @@ def _in_turn(scene: Scene) -> bool:
 def _stuck(scene: Scene) -> Iterator[Hypothesis]:
     """Alive and reachable, and without an answer, or far slower than its peers."""
     alive = [each for each in scene.units if not scene.of(each).is_dead]
-    ill = tuple(each for each in alive if _is_slow(scene, each, alive))
+    # Who fell and is there again is cold, not stuck.
+    ill = tuple(each for each in alive if _is_slow(scene, each, alive) and not _fell(scene, each))
     if not ill or (len(ill) == len(scene.units) and _is_excused(scene)):
         return
     if max(scene.of(each).memory for each in ill) >= _SWOLLEN:
@@ -191,6 +209,10 @@ def _wrong(scene: Scene) -> Iterator[Hypothesis]:
     errors = max(scene.own.errors, *(scene.of(each).errors for each in scene.units))
     if errors < _ERRORS or _any_dead(scene):
         return
+    if scene.is_only_checked_ill:
+        reason = "its check fails, and calls to it are answered: the check is wrong, not it"
+        yield _hypothesis("check_flapping", (scene.component,), 0.85, reason)
+        return
     if scene.kind == "external":
         yield _hypothesis(
             "dependency_outage", (scene.component,), 0.9, "it belongs to others, and fails"
@@ -215,7 +237,7 @@ def _worst(scene: Scene, ill: Sequence[str]) -> tuple[str, ...]:
 
 
 def _any_dead(scene: Scene) -> bool:
-    return any(scene.of(each).is_dead for each in scene.units)
+    return scene.own.living < 1.0 or any(scene.of(each).is_dead for each in scene.units)
 
 
 def _is_mostly_dead(scene: Scene) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -23,8 +23,13 @@ class Scene(Struct, frozen=True, kw_only=True):
         falls: when each target was found gone in the last minutes, oldest first.
         annotation: what is known of the component beside what is measured.
         warm_s: until when it may be slow because something was done to it.
+        cold: who that was done to: itself, or one of its replicas.
+        is_tried: whether it was done about this very trouble, and has had its time.
         is_relieved: whether load is being held back from it, or from who calls it.
+        is_meant: whether it crossed a line that somebody drew, and planned for: then it matters,
+            whatever its users feel.
         onset_s: when the trouble began.
+        freed_s: when it was found to be no mere symptom of another one's, if that was held before.
         now_s: loop time.
     """
 
@@ -35,8 +40,12 @@ class Scene(Struct, frozen=True, kw_only=True):
     falls: Mapping[str, tuple[float, ...]] = {}
     annotation: Annotation = Annotation()
     warm_s: float = float("-inf")
+    cold: str = ""
+    is_tried: bool = False
     is_relieved: bool = False
+    is_meant: bool = False
     onset_s: float
+    freed_s: float = float("-inf")
     now_s: float
 
     def of(self, target: str) -> Signs:
@@ -75,6 +84,14 @@ class Scene(Struct, frozen=True, kw_only=True):
         return self.of(f"{self.component}>{callee}")
 
     @property
+    def is_only_checked_ill(self) -> bool:
+        """Whether only its check says that it answers wrongly: all others say otherwise."""
+        own = self.own
+        fails = own.up < 1.0 and own.gone in ("", "ok") and own.served >= _SERVES
+        others = (*self.replicas, *self.edges_in)
+        return fails and all(self.of(each).errors <= 1.0 - _SERVES for each in others)
+
+    @property
     def fails_by_what_it_needs(self) -> bool:
         """Whether some of what it calls fails or keeps it waiting, by its own view of the calls.
 
@@ -89,6 +106,16 @@ class Scene(Struct, frozen=True, kw_only=True):
         seen = self.of(callee)
         return seen.known and not seen.is_well
 
+    def is_cold(self, targets: Sequence[str]) -> bool:
+        """Whether what these show may be only that they have just been started."""
+        of_these = self.cold in ("", self.component) or set(targets) <= {self.cold}
+        return self.now_s < self.warm_s and of_these
+
+    @property
+    def begun_s(self) -> float:
+        """Since when it is looked at as a trouble of its own."""
+        return max(self.onset_s, self.freed_s)
+
     @property
     def deploy_age_s(self) -> float:
         """Time from the last deployment to the onset; infinite when it was after, or long ago."""
@@ -96,5 +123,7 @@ class Scene(Struct, frozen=True, kw_only=True):
         return age_s if age_s >= -_LATE_S else float("inf")
 
 
+# Who answers so much of what it is asked is well, whatever its check says.
+_SERVES = 0.95
 # A deployment is told up to so long after its first effects.
 _LATE_S = 5.0

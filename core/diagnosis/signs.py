@@ -15,6 +15,8 @@ LADDER = ("alive", "reachable", "answered", "ok")
 _EPSILON = 1e-9
 # Of counts, so many times the usual failures are as bad as everything failing.
 _COUNT_WORST = 10.0
+# Who answers less than this share of its calls is as good as gone.
+_LEAST_SERVED = 0.1
 
 
 class Signs(Struct, frozen=True, kw_only=True):
@@ -36,6 +38,8 @@ class Signs(Struct, frozen=True, kw_only=True):
         disk: share of the disk in use.
         pool: share of the connections in use.
         retries: share of attempts that are repetitions, beyond the usual.
+        living: share of its processes that are there.
+        served: share of its calls that are answered, as it counts them; -1.0 for unknown.
     """
 
     known: bool = False
@@ -52,11 +56,18 @@ class Signs(Struct, frozen=True, kw_only=True):
     disk: float = 0.0
     pool: float = 0.0
     retries: float = 0.0
+    living: float = 1.0
+    served: float = -1.0
 
     @property
     def is_dead(self) -> bool:
         """Whether nothing is there that could answer."""
-        return self.gone in ("alive", "reachable")
+        return self.gone in ("alive", "reachable") and not self.serves
+
+    @property
+    def serves(self) -> bool:
+        """Whether part of its calls is answered: of its processes some live, some do not."""
+        return self.served > _LEAST_SERVED
 
     @property
     def is_well(self) -> bool:
@@ -91,12 +102,21 @@ def signs_of(symptoms: Iterable[Symptom]) -> Signs:
         disk=max((each.value for each in of("disk") if is_share(each.metric)), default=0.0),
         pool=max((each.value for each in of("pool") if is_share(each.metric)), default=0.0),
         retries=max((_excess(each) for each in of("retries")), default=0.0),
+        living=rungs.get("alive", 1.0),
+        served=min(map(_answered, of("errors", "success")), default=-1.0),
     )
 
 
 def _wrong(rungs: Mapping[str, float]) -> float:
     """Share of looks that were answered, and wrongly."""
     return max(0.0, rungs.get("answered", 1.0) - rungs.get("ok", 1.0))
+
+
+def _answered(symptom: Symptom) -> float:
+    """Share of its calls that a counter of good or bad answers tells; -1.0 for unknown."""
+    if not is_share(symptom.metric):
+        return -1.0
+    return symptom.value if role_of(symptom.metric) == "success" else 1.0 - symptom.value
 
 
 def _rung(symptom: Symptom) -> float:

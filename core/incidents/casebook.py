@@ -96,8 +96,7 @@ class Casebook(Estate):
             case AnomalyDetected():
                 effects = self._on_anomaly(message, now_s)
             case AnomalyCleared(target=target):
-                self._on_cleared(target, message.metric)
-                effects = []
+                effects = self._on_cleared(target, message.metric, now_s)
             case HealthChanged(target=target):
                 effects = self._on_health(target, message.status, message.reason, now_s)
             case TargetProbed(target=target):
@@ -248,10 +247,9 @@ class Casebook(Estate):
                 effects += incident.look_again(now_s)
         return effects
 
-    def _on_cleared(self, target: str, metric: str) -> None:
+    def _on_cleared(self, target: str, metric: str, now_s: float) -> list[Effect]:
         incident = self.incidents.get(home_of(target))
-        if incident is not None:
-            incident.on_cleared(target, metric)
+        return incident.on_cleared(target, metric, now_s) if incident is not None else []
 
     def _on_finished(self, message: ActionFinished, now_s: float) -> list[Effect]:
         """What was run for an incident need not have been run on its own target."""

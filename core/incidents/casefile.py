@@ -64,6 +64,7 @@ class CaseFile:
         diagnosis: what is held to be wrong; ``None`` where nobody asked for that.
         told_s: when a person was told of it, or of the incident that it is a relapse of.
         lesson: what its last action taught, if anything.
+        freed_s: when it was last found to be no mere symptom; minus infinity for never one.
         settled_s: until when it was last given time to follow a cause that is over.
     """
 
@@ -80,6 +81,7 @@ class CaseFile:
         self.concerned: dict[str, None] = {treatment.target: None}
         self.asked_s = opened_s
         self.settled_s = -math.inf
+        self.freed_s = -math.inf
         self._own: set[str] = set()  # Metrics in alarm that no dependency explains.
         self._held_since_s: float | None = None  # Since when nothing could be done.
         self._waits_for = ""
@@ -103,7 +105,7 @@ class CaseFile:
 
     # --- evidence -----------------------------------------------------------------------------
 
-    def on_cleared(self, target: str, metric: str) -> None:
+    def _forget(self, target: str, metric: str) -> None:
         """A metric is back in its band."""
         name = self._name(target, metric)
         self.scores.pop(name, None)
@@ -207,6 +209,12 @@ class CaseFile:
         wish = IsolateTarget(target=self.target, incident=self.name, reason=reason)
         return [Publish(wish)]
 
+    def _release_calls(self, reason: str) -> list[Effect]:
+        """Let calls through to the target again."""
+        self._isolated = False
+        wish = ReleaseTarget(target=self.target, incident=self.name, reason=reason)
+        return [Publish(wish)]
+
     def _close(self, reason: str, now_s: float, outcome: str = "") -> list[Effect]:
         """Put it away, and let calls through to the target again."""
         outcome = outcome or self._outcome()
@@ -221,11 +229,10 @@ class CaseFile:
             closed_s=now_s,
             reason=reason,
         )
-        release = ReleaseTarget(target=self.target, incident=self.name, reason=reason)
         return [
             *stopped,
             self._record(reason, now_s, outcome),
-            *([Publish(release)] if self._isolated else []),
+            *(self._release_calls(reason) if self._isolated else []),
             Publish(closed),
         ]
 

@@ -56,7 +56,7 @@ class Desk(Protocol):
         """The action begins."""
         ...
 
-    def finished(self, intent: str) -> None:
+    def finished(self, intent: str, now_s: float, *, succeeded: bool = False) -> None:
         """The action is over."""
         ...
 

@@ -14,6 +14,7 @@ from msgspec import Struct, structs
 from ...bus.messages import Status
 from ..detection.shapes import signature_of
 from ..diagnosis import LADDER, Diagnosis, Scene, Signs, diagnose
+from ..diagnosis.remedies import meaning_of
 from ..health import of_component
 from ..levels import Level
 from ..playbook import Attempt
@@ -50,6 +51,24 @@ class Past(Struct, frozen=True):
     attempts: tuple[Attempt, ...]
     told_s: float
     lesson: ExperienceRecord | None = None
+
+
+class _Hands(Struct, frozen=True):
+    """Who is or was last at work on a component.
+
+    Attributes:
+        incident: for which it was done.
+        until_s: when it has shown its effect.
+        intent, action: what was done.
+    """
+
+    incident: str
+    until_s: float
+    intent: str
+    action: ActionFacts
+
+
+_NOBODY = _Hands("", -math.inf, "", ActionFacts(name=""))
 
 
 class Estate:
@@ -92,7 +111,8 @@ class Estate:
         self._signs: dict[str, Signs] = {}
         self._falls: dict[str, tuple[float, ...]] = {}
         self._looked_s: dict[str, float] = {}
-        self._hands_on: dict[str, tuple[str, float]] = {}
+        self._hands_on: dict[str, _Hands] = {}
+        self._rolled_back_s: dict[str, float] = {}
         self._past: dict[str, Past] = {}
         self.load = LoadControl(topology, self._care_of, self, run=run)
 
@@ -150,19 +170,31 @@ class Estate:
         """What is held to be wrong with the target."""
         name = incident.target
         component = self.topology.components.get(name)
+        hands = self._hands_on.get(name, _NOBODY)
         scene = Scene(
             component=name,
             kind=component.kind if component is not None else "service",
             topology=self.topology,
             signs=self._signs | self._alarming(incident),
             falls=self._falls,
-            annotation=self.annotations.get(name, Annotation()),
-            warm_s=self._hands_on.get(name, ("", -math.inf))[1] + _WARM_S,
+            annotation=self._annotation(name),
+            warm_s=hands.until_s + _WARM_S,
+            cold=hands.action.target,
+            is_tried=hands.incident == incident.name,
             is_relieved=self.load.objection(incident, _DISRUPTION, now_s) is not None,
+            is_meant=_is_meant(incident),
             onset_s=incident.onset_s,
+            freed_s=incident.freed_s,
             now_s=now_s,
         )
         return diagnose(scene, self._declared)
+
+    def _annotation(self, name: str) -> Annotation:
+        """What is known of a component; a deployment that was rolled back is none any more."""
+        known = self.annotations.get(name, Annotation())
+        if self._rolled_back_s.get(name, -math.inf) < known.deployed_s:
+            return known
+        return structs.replace(known, deployed_s=-math.inf)
 
     def _alarming(self, incident: CaseFile) -> dict[str, Signs]:
         """Who is gone by an alarm, where that says more than what was just seen, or all there is.
@@ -206,13 +238,13 @@ class Estate:
 
     def _in_other_hands(self, incident: CaseFile, target: str, now_s: float) -> Denied | None:
         """What another incident has just done to a component has to show its effect first."""
-        name, until_s = self._hands_on.get(home_of(target), ("", now_s))
-        if name in ("", incident.name) or until_s <= now_s:
+        hands = self._hands_on.get(home_of(target), _NOBODY)
+        if hands.incident == incident.name or hands.until_s <= now_s:
             return None
-        if not self._is_open_by_name(name):
+        if not self._is_open_by_name(hands.incident):
             return None
-        reason = f"{home_of(target)} is being treated for incident {name}"
-        return Denied(reason, min(until_s, now_s + _HANDS_S))
+        reason = f"{home_of(target)} is being treated for incident {hands.incident}"
+        return Denied(reason, min(hands.until_s, now_s + _HANDS_S))
 
     def _is_open_by_name(self, name: str) -> bool:
         return any(each.name == name for each in self.incidents.values())
@@ -246,12 +278,19 @@ class Estate:
     def started(self, intent: str, target: str, action: ActionFacts, now_s: float) -> None:
         """The action begins."""
         until_s = now_s + action.timeout_s + action.settle_s
-        self._hands_on[home_of(target)] = (intent.rpartition(".")[0], until_s)
+        name = intent.rpartition(".")[0]
+        self._hands_on[home_of(target)] = _Hands(name, until_s, intent, action)
         self.policy.started(intent, target, action, now_s)
 
-    def finished(self, intent: str) -> None:
-        """The action is over."""
+    def finished(self, intent: str, now_s: float, *, succeeded: bool = False) -> None:
+        """The action is over; what it did has still to settle."""
         self.policy.finished(intent)
+        for target, hands in self._hands_on.items():
+            if hands.intent == intent:
+                until_s = now_s + hands.action.settle_s
+                self._hands_on[target] = structs.replace(hands, until_s=until_s)
+                if succeeded and meaning_of(hands.action.name) == "roll_back":
+                    self._rolled_back_s[target] = now_s
 
     def is_open(self, target: str) -> bool:
         """Whether the target has an incident."""
@@ -264,13 +303,18 @@ class Estate:
     def serves(self, incident: CaseFile, action: ActionFacts | None) -> bool:
         """Whether the target does some of its work still, so that calls should reach it."""
         replicas = self.topology.replicas(incident.target)
-        return any(self._known(each) is Status.HEALTHY for each in replicas)
+        if any(self._known(each) is Status.HEALTHY for each in replicas):
+            return True
+        return incident.care.abilities.diagnoses and self._seen(incident.target).serves
 
     def observes(self, target: str) -> bool:
         """Whether nothing may be done to the target, only watched."""
         return self.policy.mode_of(target) == "observe"
 
     # --- inside -------------------------------------------------------------------------------
+
+    def _seen(self, target: str) -> Signs:
+        return self._signs.get(target, Signs())
 
     def _care_of(self, target: str) -> Care:
         return self.cares.get(target, self._stranger)
@@ -329,3 +373,9 @@ class Estate:
 
     def _known(self, target: str) -> Status:
         return self.health.get(target, Status.UNKNOWN)
+
+
+def _is_meant(incident: CaseFile) -> bool:
+    """Whether it crossed a line that somebody drew for a plan that somebody wrote."""
+    metrics = {name.rpartition(": ")[2] for name in incident.scores}
+    return bool(incident.care.playbook.plan) and not metrics.isdisjoint(incident.care.drawn)

@@ -137,6 +137,7 @@ class Incident(CaseFile):
         self.onset_s = min(self.onset_s, anomaly.onset_s)
         self.status = Status.SICK
         if self.stage is Stage.ATTRIBUTED and anomaly.own:
+            self.freed_s = now_s
             return self._treat(_OWN, now_s)
         return self.look_again(now_s)
 
@@ -147,6 +148,11 @@ class Incident(CaseFile):
             return []  # While an action runs, good health proves nothing yet.
         learned = self._learn("helped", now_s) if self.stage is Stage.VERIFYING else []
         return learned + self._close(reason, now_s)
+
+    def on_cleared(self, target: str, metric: str, now_s: float) -> list[Effect]:
+        """A metric is back in its band."""
+        self._forget(target, metric)
+        return self._let_in(now_s)
 
     def on_advice(self, advice: Sequence[Advice], now_s: float) -> list[Effect]:
         """Plug-ins have answered, or had their time."""
@@ -161,7 +167,7 @@ class Incident(CaseFile):
         """The action came to its end."""
         if self.stage is not Stage.RECOVERING or message.intent != self._intent:
             return []  # Old news, or another's.
-        self.desk.finished(message.intent)
+        self.desk.finished(message.intent, now_s, succeeded=message.outcome == "succeeded")
         if message.outcome == "not_run":
             self.treatment.was_not_run()
         what = f"{message.action} {message.outcome.replace('_', ' ')}"
@@ -210,7 +216,7 @@ class Incident(CaseFile):
                 return self.look_again(now_s, waited=True)
             case "settle", Stage.ATTRIBUTED:
                 reason = f"still sick {self.care.triage.settle_s:g} s after {self.cause} recovered"
-                self.cause, self.settled_s = "", now_s
+                self.cause, self.settled_s, self.freed_s = "", now_s, now_s
                 return self._go(Stage.TRIAGE, reason, now_s) + self._triage(now_s)
             case "retry", Stage.WAITING if self._looks_anew:
                 return self._look_anew(now_s)
@@ -316,10 +322,10 @@ class Incident(CaseFile):
             words = f"{diagnosis.reason}; watched for now"
             until_s = min(diagnosis.hold_s, now_s + _LOOK_AGAIN_S)
             return told, self._wait(words, until_s, now_s, anew=True)
-        if diagnosis.cause or not diagnosis.is_grave:
-            self.treatment.prescribe(diagnosis.steps)
-        else:
+        if diagnosis.follows_plan:
             self.treatment.follow_plan()
+        else:
+            self.treatment.prescribe(diagnosis.steps)
         return told, None
 
     def _move(self, reason: str, now_s: float) -> list[Effect]:
@@ -434,7 +440,7 @@ class Incident(CaseFile):
         self._asks += 1
         action = self.treatment.facts_of(self.treatment.action)
         if action is None or self._asks > self.care.incident.asks:
-            self.desk.finished(self._intent)
+            self.desk.finished(self._intent, now_s)
             return self._escalate(f"nobody knows how {self.treatment.action} ended", now_s)
         return [self._command(action, self._intent), *self._await_action(now_s)]
 
@@ -442,7 +448,20 @@ class Incident(CaseFile):
 
     def _verify(self, settle_s: float, reason: str, now_s: float) -> list[Effect]:
         due_s = now_s + settle_s + self.care.verify.window_s
-        return [*self._go(Stage.VERIFYING, reason, now_s), self._timer("verify", due_s)]
+        effects = [*self._go(Stage.VERIFYING, reason, now_s), self._timer("verify", due_s)]
+        return effects + self._let_in(now_s)
+
+    def _let_in(self, now_s: float) -> list[Effect]:
+        """Who answers again, and rightly, after an action gets calls again.
+
+        That it is well is proven later; until then callers would only miss what it can do already.
+        """
+        works = self._isolated and condition_of(self.scores).works
+        if not works or self.stage is not Stage.VERIFYING:
+            return []
+        reason = "it answers again"
+        released = self._release_calls(reason)
+        return [self._record(reason, now_s), *released]
 
     def _judge(self, now_s: float) -> list[Effect]:
         action = self.treatment.action

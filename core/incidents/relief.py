@@ -161,7 +161,7 @@ class Relief(CaseFile):
         """A measure was taken, or taken back."""
         if self.stage is not Stage.RECOVERING or message.intent != self._intent:
             return []
-        self._desk.finished(message.intent)
+        self._desk.finished(message.intent, now_s)
         if self._releasing:
             self.measures.remove(self._step)
             return self._come_back(now_s) if self.is_overloaded else self._release(now_s)
@@ -294,7 +294,7 @@ class Relief(CaseFile):
         self._asks += 1
         facts = self.care.actions.get(self.treatment.ran[-1])
         if facts is None or self._asks > self.care.incident.asks:
-            self._desk.finished(self._intent)
+            self._desk.finished(self._intent, now_s)
             return self._escalate(f"nobody knows how {self.treatment.ran[-1]} ended", now_s)
         return [self._command(facts, self._intent), self._await(facts, now_s)]
 

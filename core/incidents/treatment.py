@@ -62,6 +62,7 @@ class Care(Struct, frozen=True, kw_only=True):
         verify: how an action is judged.
         relief: how load is held back.
         level: how much of what mendel can do is on for it.
+        drawn: metrics for which somebody has drawn a line of his own.
     """
 
     plan: tuple[str, ...]
@@ -73,6 +74,7 @@ class Care(Struct, frozen=True, kw_only=True):
     verify: VerifyConfig = VerifyConfig()
     relief: ReliefConfig = ReliefConfig()
     level: Level = "basic"
+    drawn: tuple[str, ...] = ()
 
     @property
     def abilities(self) -> Abilities:

@@ -59,6 +59,11 @@ class Condition(Struct, frozen=True, order=True):
         """Whether some of its work still gets done, which a disruptive action would cost."""
         return self.gravity < _GRAVITY["answered"]
 
+    @property
+    def works(self) -> bool:
+        """Whether nothing says that it does not answer, or wrongly."""
+        return self.gravity < _GRAVITY["ok"]
+
 
 def condition_of(scores: Mapping[str, float]) -> Condition:
     """Sum up the metrics that are in alarm.

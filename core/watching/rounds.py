@@ -369,8 +369,9 @@ def _published(messages: Iterable[Message]) -> list[Effect]:
 def _probed(chart: Chart, now_s: float) -> Publish:
     watch = chart.watch
     since_s = watch.since_s(now_s)
-    # A target that is well has no trouble that began: its last seconds are the present.
-    begun_s = since_s if since_s < now_s else -math.inf
+    # A target that is well has no trouble that began: its last seconds are the present. Where this
+    # is the first bad sample, those before it would hide that it is as ill as its peers.
+    begun_s = -math.inf if watch.status is Status.HEALTHY else since_s
     return Publish(
         TargetProbed(
             target=watch.target,

@@ -30,6 +30,7 @@ from ..detection.detect import Threshold, Verdict
 from ..detection.forecast import Tally
 from ..detection.foresight import ForecastDetector, least_share_of, limit_of
 from ..load import LoadSigns, LoadWatch
+from ..roles import Role, role_of
 from ..topology import home_of
 from .config import Detector, HowJudged, back, configs_of, detector_of
 from .config import WatchConfig as WatchConfig
@@ -39,6 +40,9 @@ from .config import fitted as fitted
 # one fact is one anomaly.
 _IMPLIED_BY = {"reachable": ("answered", "ok"), "answered": ("ok",)}
 
+
+# These fill up as well because what is called keeps everybody waiting.
+_FED: frozenset[Role] = frozenset(("pool", "queue"))
 
 # What guarded calls are called where probes have names.
 CALLS = "calls"
@@ -327,7 +331,7 @@ class TargetWatch:
             onset_s=detector.onset_s,
             detected_s=now_s,
             reason=f"{reason} ({self._detail})" if self._detail else reason,
-            own=detector.config.own,
+            own=detector.config.own and role_of(metric) not in _FED,
             due_s=detector.due_s if isinstance(detector, ForecastDetector) else None,
         )
 

@@ -113,6 +113,18 @@ class TestForecastDetector:
         assert after[-1] is Verdict.CLEARED
         assert not detector.suspect
 
+    def test_who_had_foreseen_nothing_keeps_nobody_from_being_well_while_it_rests(self) -> None:
+        detector = self.a_detector()
+        detector.limit = 1.0
+
+        detector.ask_for_proof()
+        detector.hold(30.0)
+        for now_s in range(3):
+            assert detector.suspect
+            detector.update(0.3, float(now_s))
+
+        assert not detector.suspect
+
     def test_what_is_no_number_is_no_sample(self) -> None:
         assert self.a_detector().update(math.nan, 1.0) is Verdict.UNCHANGED
 
@@ -145,6 +157,14 @@ class TestWatch:
         assert anomaly.due_s is not None
         assert anomaly.due_s[0] < 700.0 < anomaly.due_s[1] + 5.0
         assert anomaly.detected_s < 600.0
+
+    def test_a_pool_fills_up_for_those_it_leads_to_as_well(self) -> None:
+        watch = TargetWatch("cart", WatchConfig(), {"p": 10.0})
+        samples = [{"pool_share": 0.3 + step * 0.001} for step in range(680)]
+
+        told = self.told(watch, samples)
+
+        assert [each.own for each in told if isinstance(each, AnomalyDetected)][:1] == [False]
 
     def test_without_a_known_limit_there_is_none(self) -> None:
         watch = TargetWatch("cart", WatchConfig(), {"p": 10.0})

@@ -49,6 +49,11 @@ class TestSteps:
             ("restart app", ("rolling_restart web",), "app")
         ]
 
+    def test_of_who_serves_on_the_replicas_are_taken_in_turn(self) -> None:
+        some = Signs(known=True, gone="reachable", living=0.67, errors=0.33, served=0.67)
+
+        assert steps({"cart": some}, seen=("cart", "db")) == ["rolling_restart", "replace"]
+
     def test_what_a_replica_does_not_declare_is_done_to_its_component(self) -> None:
         def whole_only(target: str) -> dict[str, ActionFacts]:
             return dict(declared(target)) if "/" not in target else {}
@@ -115,15 +120,41 @@ class TestWaiting:
 
         assert diagnose(a_scene({"cart/2": DEAD}, annotation=work), declared).hold_s == 153.0
 
+    def test_others_may_be_ill_while_the_one_that_was_started_warms_up(self) -> None:
+        cold = {"warm_s": 130.0, "cold": "cart/1"}
+
+        assert diagnose(a_scene({"cart/1": GRAY}, **cold), declared).hold_s == 130.0
+        assert diagnose(a_scene({"cart/2": GRAY}, **cold), declared).hold_s == 100.0
+        tried = a_scene({"cart/1": GRAY}, **cold, is_tried=True)
+        assert diagnose(tried, declared).hold_s == 100.0
+
+    def test_what_nobody_understands_is_let_warm_up(self) -> None:
+        odd = {"cart": Signs(known=True, up=0.0)}
+
+        assert diagnose(a_scene(odd, warm_s=130.0), declared).hold_s == 130.0
+
+    def test_who_was_held_for_a_symptom_is_watched_from_when_it_was_found_to_be_none(self) -> None:
+        odd = {"cart": Signs(known=True, up=0.5)}
+
+        assert diagnose(a_scene(odd, freed_s=108.0), declared).hold_s == 118.0
+
+    def test_a_check_that_is_wrong_is_left_to_a_person(self) -> None:
+        denied = Signs(known=True, up=0.4, errors=0.6, served=1.0)
+
+        found = diagnose(a_scene({"cart": denied}), declared)
+
+        assert (found.cause, found.hold_s, found.steps) == ("check_flapping", 400.0, ())
+
     @pytest.mark.parametrize(
-        ("up", "hold_s", "is_grave"), [(1.0, 400.0, False), (0.5, 110.0, True), (0.0, 100.0, True)]
+        ("up", "hold_s", "follows_plan"),
+        [(1.0, 400.0, False), (0.5, 110.0, True), (0.0, 100.0, True)],
     )
     def test_what_nobody_understands_is_watched_as_long_as_that_is_cheap(
-        self, up: float, hold_s: float, is_grave: bool
+        self, up: float, hold_s: float, follows_plan: bool
     ) -> None:
         found = diagnose(a_scene({"cart": Signs(known=True, up=up)}), declared)
 
-        assert (found.cause, found.hold_s, found.is_grave) == ("", hold_s, is_grave)
+        assert (found.cause, found.hold_s, found.follows_plan) == ("", hold_s, follows_plan)
 
     def test_what_is_not_known_for_sure_is_watched_for_a_while(self) -> None:
         scene = a_scene({"cart": Signs(known=True, errors=0.3)}, seen=("cart", "db"))
@@ -150,3 +181,27 @@ class TestWords:
 
     def test_a_clear_case_is_sure(self) -> None:
         assert diagnose(a_scene({"cart/2": DEAD}), declared).confidence == 0.75
+
+
+class TestLinesThatSomebodyDrew:
+    def test_are_acted_on_though_nobody_suffers(self) -> None:
+        odd = {"cart": Signs(known=True, queue=9.0)}
+
+        found = diagnose(a_scene(odd, is_meant=True), declared)
+
+        assert (found.cause, found.hold_s, found.follows_plan) == ("", 100.0, True)
+
+    def test_are_acted_on_though_it_is_only_slow(self) -> None:
+        limps = {"cart/2": Signs(known=True, latency=9.0, busy=0.05, busier=0.1)}
+
+        found = diagnose(a_scene(limps, is_meant=True), declared)
+
+        assert (found.hold_s, found.follows_plan) == (100.0, False)
+        assert found.steps[0].key == "replace cart/2"
+
+    def test_follow_their_plan_where_nothing_is_known_against_the_cause(self) -> None:
+        asked = {"cart": Signs(known=True, rate=3.0, latency=4.0, busy=0.95)}
+
+        found = diagnose(a_scene(asked, is_meant=True), declared)
+
+        assert (found.cause, found.hold_s, found.follows_plan) == ("overload", 100.0, True)

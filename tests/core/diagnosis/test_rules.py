@@ -47,6 +47,24 @@ class TestLosses:
         assert first({"cart": some}, seen=ALONE, falls={"cart": (99.0,)}) == ("crash", ("cart",))
         assert first({"cart": some}, seen=ALONE) == ("", ())
 
+    def test_of_processes_behind_one_name_some_may_be_gone(self) -> None:
+        some = signs(gone="reachable", living=0.67, up=0.0, errors=0.33, served=0.67)
+
+        assert hypotheses(a_scene({"cart": some}, seen=ALONE)) == [
+            Hypothesis(
+                cause="crash",
+                where=("cart",),
+                score=0.75,
+                reason="only 67% of its processes are there",
+            )
+        ]
+
+    def test_who_fell_and_is_there_again_by_itself_may_flap_and_is_not_stuck(self) -> None:
+        cold = {"cart/2": signs(latency=30.0, busy=0.1)}
+
+        assert first(cold, falls={"cart/2": (100.0,)}) == ("flapping", ("cart/2",))
+        assert first(cold, falls={"cart/2": (100.0,)}, warm_s=115.0) == ("", ())
+
     def test_several_components_that_lose_something_at_once_were_on_one_machine(self) -> None:
         falls = {"cart/2": (100.0,), "web/1": (101.0,), "db": (99.0,), "mail/1": (20.0,)}
 
@@ -255,3 +273,23 @@ def test_many_names_are_summed_up() -> None:
     assert hypotheses(a_scene(dead, seen=seen))[0].reason == (
         "processes are gone: cart/1, cart/2, cart/3 and 2 more"
     )
+
+
+class TestChecks:
+    def test_who_answers_its_callers_is_well_whatever_its_check_says(self) -> None:
+        denied = signs(up=0.4, errors=0.6, served=1.0)
+
+        assert first({"cart": denied}) == ("check_flapping", ("cart",))
+
+    @pytest.mark.parametrize(
+        "ill",
+        [
+            {"cart": signs(up=0.4, errors=0.6, served=0.5)},
+            {"cart": signs(up=0.4, errors=0.6)},
+            {"cart": signs(up=0.4, errors=0.6, served=1.0), "web>cart": signs(errors=0.6)},
+            {"cart": signs(up=0.4, errors=0.6, served=1.0), "cart/1": signs(errors=0.6)},
+            {"cart": signs(up=0.0, gone="answered", errors=0.6, served=1.0)},
+        ],
+    )
+    def test_a_check_that_anybody_confirms_is_believed(self, ill: dict[str, Signs]) -> None:
+        assert first(ill)[0] != "check_flapping"

@@ -98,3 +98,25 @@ def test_well_is_who_shows_users_nothing() -> None:
 
 def test_where_nothing_is_usual_nothing_is_out_of_the_ordinary() -> None:
     assert seen(latency_s=(3.0, None), rps=(9.0, None)) == Signs(known=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "served"),
+    [
+        ({"error_rate": (0.3, 0.0)}, 0.7),
+        ({"success_rate": (0.6, 1.0), "error_rate": (0.3, 0.0)}, 0.6),
+        ({"http_5xx": (60.0, 10.0)}, -1.0),
+        ({"ok": (0.0, 1.0)}, -1.0),
+    ],
+)
+def test_what_is_answered_all_the_same_is_a_share(
+    values: dict[str, tuple[float, float | None]], served: float
+) -> None:
+    assert seen(**values).served == pytest.approx(served)
+
+
+def test_who_answers_part_of_its_calls_is_not_dead_whatever_a_look_met() -> None:
+    some = seen(alive=(0.67, 1.0), reachable=(0.0, 1.0), error_rate=(0.33, 0.0))
+
+    assert (some.is_dead, some.serves, some.living) == (False, True, 0.67)
+    assert seen(alive=(0.0, 1.0), error_rate=(0.95, 0.0)).is_dead

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from clinic import Clinic, a_care
-from mendel.bus.messages import IncidentDiagnosed, RunAction, Status, Symptom
+from mendel.bus.messages import IncidentDiagnosed, RunAction, Status, Symptom, TargetAnnotated
 from mendel.core.effects import Publish
 from mendel.core.incidents.treatment import Care
+from mendel.core.playbook import PlaybookConfig
 from mendel.core.policy import ActionFacts
+from msgspec import structs
 
 REPLICAS = ("cart/1", "cart/2", "cart/3")
 
@@ -150,7 +152,22 @@ def test_what_nobody_understands_follows_the_plan() -> None:
     assert ward.actions == ["cart: restart"]
 
 
-def test_calls_that_are_kept_away_are_no_evidence() -> None:
+def test_a_line_that_somebody_drew_is_acted_on_by_the_plan_that_somebody_wrote() -> None:
+    drawn = a_diagnosing_care("restart", "replace")
+    drawn = structs.replace(drawn, drawn=("queue",), playbook=PlaybookConfig(plan=drawn.plan))
+
+    def done(care: Care) -> list[str]:
+        ward = Ward()
+        ward.book.cares = ward.twin.cares = {"cart": care, "web": care}
+        ward.suffers("cart", "queue", 9.0, 8.0)
+        return ward.actions
+
+    assert done(drawn) == ["cart: restart"]
+    assert done(structs.replace(drawn, drawn=())) == []
+    assert done(structs.replace(drawn, playbook=PlaybookConfig())) == []
+
+
+def a_ward_that_hangs() -> Ward:
     ward = Ward()
     for target in REPLICAS:
         ward.health[target] = Status.SICK
@@ -158,11 +175,29 @@ def test_calls_that_are_kept_away_are_no_evidence() -> None:
     for target in (*REPLICAS, "cart"):
         ward.sick(target, "answered")
     assert ward.isolated == ["cart"]
+    return ward
+
+
+def test_calls_are_let_in_as_soon_as_it_answers_again_and_are_evidence_from_then_on() -> None:
+    ward = a_ward_that_hangs()
     ward.finish("cart")
     ward.sick("web>cart", "ok")
 
     for target in (*REPLICAS, "cart"):
         ward.well(target)
+    assert (ward.closed, ward.isolated) == ([], [])
+
+    ward.well("web>cart")
+    assert ward.closed == [("cart", "healed")]
+
+
+def test_calls_that_are_kept_away_are_no_evidence() -> None:
+    ward = a_ward_that_hangs()
+    ward.sick("web>cart", "ok")
+    for target in (*REPLICAS, "cart"):
+        ward.well(target)
+
+    ward.finish("cart", "failed")
 
     assert (ward.closed, ward.isolated) == ([("cart", "healed")], [])
 
@@ -220,3 +255,22 @@ def test_its_replicas_serve_on_so_nobody_is_kept_away() -> None:
     ward.wait(5.0)
 
     assert ward.isolated == []
+
+
+def test_a_deployment_that_was_rolled_back_is_no_suspect_any_more() -> None:
+    ward = Ward()
+    ward.book.cares = ward.twin.cares = dict.fromkeys(
+        ("cart", "web"), a_diagnosing_care("roll_back", "restart")
+    )
+    ward.tell(TargetAnnotated(target="cart", version="v2", deployed_s=5.0, told_s=5.0))
+    for target in ("cart", *REPLICAS):
+        ward.symptoms[target] = (a_symptom("error_rate", 0.5, 0.0),)
+    ward.suffers("cart", "error_rate", 0.5, 0.0)
+    ward.finish("cart")
+    for target in ("cart", *REPLICAS):
+        ward.symptoms[target] = (a_symptom("error_rate", 0.4, 0.0),)
+
+    ward.wait(60.0)
+
+    assert ward.diagnoses[:2] == ["bad_deploy", ""]
+    assert ward.actions.count("cart: roll_back") == 1

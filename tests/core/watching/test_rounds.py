@@ -159,6 +159,15 @@ class TestFreshLooks:
         assert rounds.due(12.9) is None
         assert rounds.due(13.0) is not None
 
+    def test_a_first_bad_sample_is_not_hidden_by_those_before_it(self) -> None:
+        rounds = rounds_of(Probe())
+        look(rounds, 0.0)
+        rounds.on_message(ProbeNow(target="cart"), 2.0)
+
+        (told,) = (each for each in look(rounds, 2.0, ok=0.0) if isinstance(each, TargetProbed))
+
+        assert [(each.metric, each.value) for each in told.symptoms] == [("ok", 0.0)]
+
     def test_the_turn_that_it_replaces_is_left_out(self) -> None:
         rounds = rounds_of(Probe())
         look(rounds, 0.0)

@@ -95,8 +95,10 @@ def test_a_stranger_has_no_level(kind: type[System] | type[DirectSystem]) -> Non
     run(story())
 
 
-def test_the_benchmark_finds_nothing_lost_and_nothing_twice() -> None:
+def test_the_benchmark_finds_nothing_lost_nothing_twice_and_no_harm() -> None:
     found = runpy.run_path(str(BENCHMARK))["changes"](6)
 
     assert found["incidents"] >= 6
     assert (found["lost"], found["twice"]) == (0, 0)
+    assert found["points_below_the_worst_level"] <= 2.0
+    assert found["score"]["basic"] < min(found["score"]["advanced"], found["score"]["full"])
