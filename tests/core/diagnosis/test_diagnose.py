@@ -121,7 +121,7 @@ class TestWaiting:
         assert diagnose(a_scene({"cart/2": DEAD}, annotation=work), declared).hold_s == 153.0
 
     def test_others_may_be_ill_while_the_one_that_was_started_warms_up(self) -> None:
-        cold = {"warm_s": 130.0, "cold": "cart/1"}
+        cold: dict[str, Any] = {"warm_s": 130.0, "cold": "cart/1"}
 
         assert diagnose(a_scene({"cart/1": GRAY}, **cold), declared).hold_s == 130.0
         assert diagnose(a_scene({"cart/2": GRAY}, **cold), declared).hold_s == 100.0
