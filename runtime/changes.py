@@ -18,6 +18,7 @@ FIXED: Mapping[Path, str] = {
     ("runtime", "state"): "the store, the socket and the processes are in the folder",
     ("runtime", "keep_circuits"): "it is decided when mendel starts",
     ("runtime", "log_format"): "lines of one form are written already",
+    ("runtime", "keep_learned_s"): "it is decided when mendel starts",
     ("runtime", "seed"): "what was drawn with the old one is drawn",
     ("store",): "the store is open",
     ("web",): "the page is being served",

@@ -69,6 +69,8 @@ class RuntimeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         log_level: least important lines that are logged.
         log_format: lines for people (``text``), or a JSON object a line (``json``).
         keep_circuits: whether open circuits of guarded calls stay open over a restart.
+        keep_learned_s: how often what was learned of metrics (what is usual, and when) is written
+            down, so that a restart or a crash does not begin with a learning period; 0 for never.
         seed: of everything random (jitter); the same seed, the same choices.
         reload: when the file is read again: when it has changed (``watch``), on SIGHUP
             (``signal``), or never by itself (``off``); `mendel reload` always does.
@@ -78,6 +80,7 @@ class RuntimeConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
     keep_circuits: bool = False
+    keep_learned_s: Annotated[float, Meta(ge=0)] = 300.0
     seed: Annotated[int, Meta(ge=0)] = 0
     reload: Literal["watch", "signal", "off"] = "signal"
 

@@ -33,6 +33,7 @@ from .config import Loaded, load
 from .control import ControlServer, clear_socket
 from .controls import SystemControls
 from .farm import SystemFarm
+from .learned import learning_kept
 from .pauses import announced, earlier_actions, left_over
 from .plugins import load_plugins
 from .reload import Reloader
@@ -49,6 +50,7 @@ _log = logging.getLogger("mendel.launch")
 DATABASE = "store.db"
 SOCKET = "control.sock"
 CIRCUITS = "circuits.json"
+LEARNED = "learned.bin"
 
 # Pauses are looked for in this many of the newest lines of the audit trail: more than a year of
 # them, for an estate that is paused every day.
@@ -126,6 +128,8 @@ async def _launched(
         _keep_audit(system, store)
         if loaded.config.runtime.keep_circuits:
             await stack.enter_async_context(kept(system, state / CIRCUITS))
+        if (every_s := loaded.config.runtime.keep_learned_s) > 0.0:
+            await stack.enter_async_context(learning_kept(system, state / LEARNED, every_s))
         reloader = Reloader(system, loaded, store, on_stop=on_stop)
         await stack.enter_async_context(reloader)
         steward = await stack.enter_async_context(Steward(system))

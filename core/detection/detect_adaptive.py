@@ -16,9 +16,10 @@ new normal. Nothing is learned while something is done to the target (`hold_unti
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, convert, to_builtins
 
 from ...errors import ConfigError
 from ..gene import Gene
@@ -46,7 +47,7 @@ _WORDS = (
     "it varies more than usual",
 )
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 class AdaptiveDetection(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -95,11 +96,13 @@ class AdaptiveState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     Attributes:
         version: of the layout; another one is not restored.
         interval_s: usual time between two samples.
+        shift_s: what has to be added to loop time for the time that its tables are in.
         scorer: numbers and tables by name.
     """
 
     version: int
     interval_s: float
+    shift_s: float = 0.0
     scorer: dict[str, Any]
 
 
@@ -118,6 +121,7 @@ class AdaptiveDetector:
         "_interval_s",
         "_judge",
         "_scorer",
+        "_shift_s",
         "_stamp_s",
         "_value",
         "config",
@@ -131,8 +135,19 @@ class AdaptiveDetector:
         )
         self._held_until_s = -math.inf
         self._interval_s = 0.0
+        self._shift_s = 0.0
         self._stamp_s = math.nan
         self._value = math.nan
+
+    @property
+    def basis(self) -> Mapping[str, object]:
+        """The settings that what it learns depends on; the others may change meanwhile."""
+        config = self.config
+        return {
+            "direction": config.direction,
+            "floor": config.floor,
+            "relearn_s": config.relearn_s,
+        }
 
     @property
     def alarmed(self) -> bool:
@@ -175,7 +190,7 @@ class AdaptiveDetector:
         if value != value:
             return Verdict.UNCHANGED
         self._note_interval(taken_s)
-        self._scorer.update(value, taken_s, taken_s >= self._held_until_s)
+        self._scorer.update(value, taken_s + self._shift_s, taken_s >= self._held_until_s)
         self._value = value
         return self._judge.update(self._badness(), taken_s)
 
@@ -200,6 +215,11 @@ class AdaptiveDetector:
         self._judge = self._judge.renewed()
         return self
 
+    @property
+    def missing(self) -> int:
+        """Samples that it has to see before it can raise an alarm."""
+        return max(0, WARM - self._scorer.count)
+
     def is_bad(self, value: float) -> bool:
         """Whether a value would be out of the present band."""
         return self.score(value) > 1.0
@@ -218,29 +238,42 @@ class AdaptiveDetector:
             said.append("further out than ever before")
         return "; ".join(said)
 
-    def save(self) -> AdaptiveState:
-        """What was learned so far; an alarm that stands is not part of it."""
-        return AdaptiveState(
-            version=STATE_VERSION, interval_s=self._interval_s, scorer=freeze(self._scorer)
+    def save(self) -> dict[str, Any]:
+        """What was learned so far, as plain values; an alarm that stands is not part of it."""
+        state = AdaptiveState(
+            version=STATE_VERSION,
+            interval_s=self._interval_s,
+            shift_s=self._shift_s,
+            scorer=freeze(self._scorer),
         )
+        learned: dict[str, Any] = to_builtins(state)
+        return learned
 
-    def restore(self, state: AdaptiveState) -> None:
+    def restore(self, learned: Mapping[str, Any], shift_s: float = 0.0) -> None:
         """Go on with what another one has learned.
 
         Args:
-            state: from ``save``; times in it are of the clock that stamped its samples.
+            learned: from ``save``.
+            shift_s: what has to be added to loop time for the loop time that it was saved in: each
+                run of a program may count from another moment, and a day goes on all the same.
 
         Raises:
-            ConfigError: the state is of another version; nothing was changed.
+            ConfigError: it is of another version, or of another make; nothing was changed.
         """
-        if state.version != STATE_VERSION:
+        version = learned.get("version")
+        if version != STATE_VERSION:
             raise ConfigError(
-                f"state of an adaptive detector has version {state.version}, "
+                f"state of an adaptive detector has version {version}, "
                 f"this one reads {STATE_VERSION}"
             )
         scorer = _scorer_of(self.config)
-        thaw(scorer, state.scorer)
+        try:
+            state = convert(learned, AdaptiveState)
+            thaw(scorer, state.scorer)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"state of an adaptive detector is damaged: {error}") from error
         self._scorer, self._interval_s = scorer, state.interval_s
+        self._shift_s = state.shift_s + shift_s
 
     def _badness(self) -> float:
         """Over 1 for a bad sample, and then how bad in half widths of the band; else 0."""

@@ -2,7 +2,7 @@
 
 Most metrics that cross a line jump over it, and no forecast helps. Some grow towards it: memory
 that leaks, a disk that fills, a pool whose connections do not come back, a queue. Their samples are
-averaged into series of four widths, and each series that moves towards the limit is fitted by least
+averaged into series of five widths, and each series that moves towards the limit is fitted by least
 squares, twice: all of it and its newer half. A forecast is made only when the two agree, when the
 series is straight (growth well beyond the scatter about the line, in both halves), and when the
 limit is no further ahead than two thirds of the time that was fitted; short series are extrapolated
@@ -15,38 +15,30 @@ once a day has been seen. Each forecast is followed up: whether the limit was re
 interval is counted, unless something was done about it.
 
 Sources:
-    Salfner, Lenk, Malek, ACM Computing Surveys 42 (2010), on online failure prediction; Zivot, Wang
-    (2006) and any textbook on regression for the variance of a line with correlated errors.
+    Salfner, Lenk, Malek, ACM Computing Surveys 42 (2010), on online failure prediction.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
-from itertools import pairwise
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, convert, to_builtins
 
+from ...errors import ConfigError
 from ..gene import Gene
+from ..snapshot import freeze, thaw
 from .lanes import One
 from .seasons import DAY_S, Season
+from .series import LEAST, MOST, Series, SeriesState
+from .trend import steps_left
 
 _ONE = One()
 
-# Least squares over 12 samples of clean series found a trend in most of them, over 36 in few, over
-# 72 in none (operations metrics at one sample a minute).
-LEAST, MOST = 36, 72
 # Each series is so many times as wide as the one before it; the last one spans a day.
 WIDTHS = (1.0, 6.0, 36.0, 216.0, 1296.0)
-# The limit is at most this share of the fitted time ahead.
-AHEAD_SHARE = 2.0 / 3.0
-# Growth over the series in standard deviations of the scatter; slope of one half over the other.
-STRAIGHT, ALIKE = 6.0, 2.0
-# Of a normal error this many standard deviations are on one side for an interval that holds in nine
-# of ten; a step more or less is never known.
-Z, STEPS = 1.64, 2.0
 # Readings scatter, so the first one beyond the limit comes before their mean: of some dozens of
 # them the highest is so many standard deviations up.
 HIGHEST = 2.5
@@ -62,6 +54,8 @@ _CHANGE_SHARE, _CHANGES = 0.05, 10
 REAL_SHARE = 0.75
 # What has reached its limit is forecast again once it is this far below.
 _REARM_SHARE = 0.9
+
+STATE_VERSION = 1
 
 
 class ForecastConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -124,107 +118,32 @@ class Tally(Struct):
         self.prevented += other.prevented
 
 
-class _Line(Struct, frozen=True):
-    """A straight line through a series, its newest end, and how sure both are."""
+class ForecastState(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a forecaster has learned, to be kept over a restart.
 
-    level: float
-    slope: float  # Per step of the series.
-    level_error: float
-    slope_error: float
-    scatter: float
-
-
-def fit(values: Sequence[float]) -> _Line:
-    """Least squares over evenly spaced values, oldest first; errors allow for correlation."""
-    n = len(values)
-    middle, mean = (n - 1) / 2.0, math.fsum(values) / n
-    spread = n * (n * n - 1.0) / 12.0
-    slope = math.fsum((i - middle) * (each - mean) for i, each in enumerate(values)) / spread
-    off = [each - mean - slope * (i - middle) for i, each in enumerate(values)]
-    square = math.fsum(each * each for each in off)
-    scatter = math.sqrt(square / (n - 2))
-    near = math.fsum(one * other for one, other in pairwise(off))
-    alike = min(max(near / square, 0.0), 0.9) if square > 0.0 else 0.0
-    wider = math.sqrt((1.0 + alike) / (1.0 - alike))
-    return _Line(
-        level=mean + slope * middle,
-        slope=slope,
-        level_error=wider * scatter * math.sqrt(1.0 / n + middle * middle / spread),
-        slope_error=wider * scatter / math.sqrt(spread),
-        scatter=scatter,
-    )
-
-
-def steps_left(
-    values: Sequence[float], limit: float, reach: float
-) -> tuple[float, float, float] | None:
-    """In how many steps a series that grows reaches a limit: earliest, latest, and growth a step.
-
-    Args:
-        values: evenly spaced, oldest first, at least `LEAST`.
-        limit: above them.
-        reach: how far single readings lie above their mean at times.
+    Attributes:
+        version: of the layout; another one is not restored.
+        shift_s: what has to be added to loop time for the time that `day` is in.
+        series: one for each of `WIDTHS`; a step that has just begun is begun anew.
+        falls: when the metric came down by itself, and from which height.
+        change: its usual change from one sample to the next ...
+        changes: ... and of how many that is the mean.
+        mean: its mean over a day.
+        start_s: when it was first seen.
+        day: what is usual at each time of the day.
+        tally: what became of its forecasts.
     """
-    whole, half = fit(values), fit(values[len(values) // 2 :])
-    if min(whole.slope, half.slope) <= 0.0 or not _is_straight(values, whole):
-        return None
-    if not 1.0 / ALIKE <= half.slope / whole.slope <= ALIKE:
-        return None
-    early = late = 0.0
-    for number, line in enumerate((whole, half)):
-        slow = line.slope - Z * line.slope_error
-        if slow <= 0.0:
-            return None
-        near = limit - reach - line.level - Z * line.level_error
-        soon = near / (line.slope + Z * line.slope_error)
-        then = (limit - line.level + Z * line.level_error) / slow
-        early, late = (min(early, soon), max(late, then)) if number else (soon, then)
-    early, late = max(early - STEPS, 0.0), late + STEPS
-    return (early, late, half.slope) if late <= AHEAD_SHARE * len(values) else None
 
-
-def _is_straight(values: Sequence[float], line: _Line) -> bool:
-    return line.slope * len(values) >= STRAIGHT * line.scatter
-
-
-class _Series:
-    """Means of a metric over steps of one width, the newest ones."""
-
-    __slots__ = ("count", "real", "start_s", "total", "values", "width_s")
-
-    def __init__(self, width_s: float) -> None:
-        self.width_s = width_s
-        self.values: deque[float] = deque(maxlen=MOST)
-        self.real: deque[bool] = deque(maxlen=MOST)
-        self.start_s = math.nan
-        self.total = 0.0
-        self.count = 0
-
-    def add(self, value: float, now_s: float) -> bool:
-        """Take a value; tells whether a step came to its end before it."""
-        is_empty = not self.count and not self.values
-        if is_empty or not now_s < self.start_s + self.width_s * (MOST + 1):
-            self.clear(now_s)
-        ended = now_s >= self.start_s + self.width_s
-        while now_s >= self.start_s + self.width_s:
-            # Steps without a value are as the one before: a gap is no news.
-            if self.count:
-                self.values.append(self.total / self.count)
-                self.real.append(True)
-            else:
-                self.values.append(self.values[-1])
-                self.real.append(False)
-            self.start_s += self.width_s
-            self.total, self.count = 0.0, 0
-        self.total += value
-        self.count += 1
-        return ended
-
-    def clear(self, now_s: float) -> None:
-        """Forget everything: it was another time."""
-        self.values.clear()
-        self.real.clear()
-        self.start_s, self.total, self.count = now_s, 0.0, 0
+    version: int
+    shift_s: float
+    series: tuple[SeriesState, ...]
+    falls: tuple[tuple[float, float], ...]
+    change: float
+    changes: int
+    mean: float
+    start_s: float
+    day: dict[str, Any]
+    tally: Tally
 
 
 class Forecaster:
@@ -248,6 +167,7 @@ class Forecaster:
         "_open",
         "_reached",
         "_series",
+        "_shift_s",
         "_start_s",
         "config",
         "tally",
@@ -256,12 +176,13 @@ class Forecaster:
     def __init__(self, config: ForecastConfig, every_s: float = 1.0) -> None:
         self.config = config
         self.tally = Tally()
-        self._series = [_Series(width * every_s) for width in WIDTHS]
+        self._series = [Series(width * every_s) for width in WIDTHS]
         self._change, self._changes = 0.0, 0
         self._falls: deque[tuple[float, float]] = deque(maxlen=_PEAKS)
         self._last = math.nan
         self._day = Season(_ONE, DAY_S)
         self._mean = 0.0
+        self._shift_s = 0.0
         self._start_s = math.nan
         self._open: Forecast | None = None
         self._reached = False
@@ -294,8 +215,58 @@ class Forecaster:
         if self._open is not None:
             self._settle(prevented=True)
 
+    @property
+    def steps(self) -> int:
+        """How many steps the shortest series has."""
+        return len(self._series[0].values)
+
+    def save(self) -> dict[str, Any]:
+        """What was learned so far, as plain values; a forecast that is open is not part of it."""
+        state = ForecastState(
+            version=STATE_VERSION,
+            shift_s=self._shift_s,
+            series=tuple(each.save() for each in self._series),
+            falls=tuple(self._falls),
+            change=self._change,
+            changes=self._changes,
+            mean=self._mean,
+            start_s=self._start_s,
+            day=freeze(self._day),
+            tally=self.tally,
+        )
+        learned: dict[str, Any] = to_builtins(state)
+        return learned
+
+    def restore(self, learned: Mapping[str, Any], shift_s: float = 0.0) -> None:
+        """Go on with what another one has learned.
+
+        Args:
+            learned: from ``save``.
+            shift_s: what has to be added to loop time for the loop time that it was saved in.
+
+        Raises:
+            ConfigError: it is of another version, or of another make; nothing was changed.
+        """
+        day = Season(_ONE, DAY_S)
+        try:
+            state = convert(learned, ForecastState)
+            thaw(day, state.day)
+            pairs = list(zip(self._series, state.series, strict=True))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"state of a forecast is damaged: {error}") from error
+        if state.version != STATE_VERSION:
+            raise ConfigError(
+                f"state of a forecast has version {state.version}, this one reads {STATE_VERSION}"
+            )
+        for series, its in pairs:
+            series.restore(its, shift_s)
+        self._falls.extend((at_s - shift_s, height) for at_s, height in state.falls)
+        self._change, self._changes, self._mean = state.change, state.changes, state.mean
+        self._start_s, self._shift_s = state.start_s - shift_s, state.shift_s + shift_s
+        self._day, self.tally = day, state.tally
+
     def _look(
-        self, series: _Series, value: float, usual: float, limit: float, now_s: float
+        self, series: Series, value: float, usual: float, limit: float, now_s: float
     ) -> Forecast | None:
         values = list(series.values)
         if len(values) < LEAST or sum(series.real) < REAL_SHARE * len(values):
@@ -359,7 +330,7 @@ class Forecaster:
         if self._start_s != self._start_s:
             self._start_s, self._mean = now_s, value
         age_s = now_s - self._start_s
-        looked = self._day.look(_ONE, now_s)
+        looked = self._day.look(_ONE, now_s + self._shift_s)
         step_s = max(self._series[0].width_s, 1.0)
         self._mean += min(step_s / DAY_S, 1.0) * (value - self._mean)
         off = value - self._mean - looked[1]

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
 from ..roles import Role, role_of
 from .detect import Threshold, Verdict
 from .forecast import Forecast, ForecastConfig, Forecaster
+from .series import LEAST
 
 # Metrics that fill something up. Rates and latencies jump.
 FILLING: frozenset[Role] = frozenset(("memory", "disk", "pool", "queue"))
@@ -151,6 +153,24 @@ class ForecastDetector:
             f"{metric} is {value:g} and grows by {known.per_s:.3g} a second: it reaches "
             f"{known.limit:g} in {early_s:.0f} to {late_s:.0f} s"
         )
+
+    @property
+    def missing(self) -> int:
+        """Samples that it has to see before it can foresee anything."""
+        return max(0, LEAST - self.source.steps)
+
+    @property
+    def basis(self) -> Mapping[str, object]:
+        """No setting changes what it learns."""
+        return {}
+
+    def save(self) -> dict[str, Any]:
+        """What was learned so far, as plain values; an alarm that stands is not part of it."""
+        return self.source.save()
+
+    def restore(self, learned: Mapping[str, Any], shift_s: float = 0.0) -> None:
+        """Go on with what another one has learned; see `Forecaster.restore`."""
+        self.source.restore(learned, shift_s)
 
     def renewed(self) -> ForecastDetector:
         """One that has foreseen nothing yet."""

@@ -10,10 +10,12 @@ detectors. A value that stays out of line for long is the new usual.
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
+from ...errors import ConfigError
 from ..roles import role_of
 from .detect import SCORE_MAX, Threshold, ThresholdDetector, Verdict
 
@@ -170,6 +172,36 @@ class UsualDetector:
         """Itself, with what it has learned, as if nothing had been bad."""
         self._judge = self._new_judge()
         return self
+
+    @property
+    def missing(self) -> int:
+        """Samples that it has to see before it can raise an alarm."""
+        return max(0, _WARM - self._count)
+
+    @property
+    def basis(self) -> Mapping[str, object]:
+        """The settings that what it learns depends on: all of them."""
+        learned: dict[str, object] = to_builtins(self.config)
+        return learned
+
+    def save(self) -> dict[str, Any]:
+        """What was learned so far, as plain values; an alarm that stands is not part of it."""
+        return {"usual": self.usual, "count": self._count}
+
+    def restore(self, learned: Mapping[str, Any], shift_s: float = 0.0) -> None:
+        """Go on with what another one has learned.
+
+        Args:
+            learned: from ``save``.
+            shift_s: no matter here, where nothing depends on the time of the day.
+
+        Raises:
+            ConfigError: it is of another make; nothing was changed.
+        """
+        try:
+            self.usual, self._count = float(learned["usual"]), int(learned["count"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(f"state of what is usual is damaged: {error}") from error
 
     def hold(self, until_s: float) -> None:
         """Learn nothing until then: the target is being healed, or boots."""

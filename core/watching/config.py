@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from msgspec import Meta, Struct, structs
@@ -17,6 +17,7 @@ from ..load import LoadSigns
 from ..roles import role_of
 
 Detector = ThresholdDetector | AdaptiveDetector | UsualDetector | ForecastDetector
+Learner = AdaptiveDetector | UsualDetector | ForecastDetector
 HowJudged = Threshold | AdaptiveDetection | UsualLine | ForecastConfig
 
 
@@ -81,7 +82,23 @@ def detector_of(config: HowJudged) -> Detector:
             return AdaptiveDetector(config)
 
 
-def back(config: HowJudged, rested: Mapping[HowJudged, Detector]) -> Detector:
+def exchanged(
+    detectors: Iterable[Detector], configs: Iterable[HowJudged], rested: Mapping[HowJudged, Learner]
+) -> tuple[tuple[Detector, ...], dict[HowJudged, Learner]]:
+    """Detectors for other configs: those of now, those that rest, and fresh ones.
+
+    Returns:
+        What judges from now on, and what rests with what it has learned.
+    """
+    live: dict[HowJudged, Detector] = {each.config: each for each in detectors}
+    found = tuple(live.pop(each) if each in live else _back(each, rested) for each in configs)
+    resting: dict[HowJudged, Learner] = {
+        name: each for name, each in live.items() if not isinstance(each, ThresholdDetector)
+    }
+    return found, resting
+
+
+def _back(config: HowJudged, rested: Mapping[HowJudged, Learner]) -> Detector:
     """A detector that has to see good samples first; one that rested goes on with what it knows."""
     known = rested.get(config)
     detector = detector_of(config) if known is None else known.renewed()

@@ -16,7 +16,7 @@ a process that is merely back, but does not serve yet, is not called healed.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 from ...bus.messages import (
     AnomalyCleared,
@@ -26,13 +26,13 @@ from ...bus.messages import (
     Message,
     Status,
 )
-from ..detection.detect import Threshold, Verdict
+from ..detection.detect import ThresholdDetector, Verdict
 from ..detection.forecast import Tally
 from ..detection.foresight import ForecastDetector, least_share_of, limit_of
 from ..load import LoadSigns, LoadWatch
 from ..roles import Role, role_of
 from ..topology import home_of
-from .config import Detector, HowJudged, back, configs_of, detector_of
+from .config import Detector, HowJudged, Learner, configs_of, detector_of, exchanged
 from .config import WatchConfig as WatchConfig
 from .config import fitted as fitted
 
@@ -91,7 +91,7 @@ class TargetWatch:
         self._excused_until_s = -math.inf
         self._acted_on = False
         self._load = _load_watch(target, config)
-        self._rested: dict[str, dict[HowJudged, Detector]] = {}
+        self._rested: dict[str, dict[HowJudged, Learner]] = {}
 
     def on_sample(
         self, probe: str, metrics: Mapping[str, float], detail: str, now_s: float
@@ -200,6 +200,19 @@ class TargetWatch:
         """What judges each metric that was seen so far."""
         return self._detectors
 
+    def learners(self) -> Iterator[tuple[str, Learner]]:
+        """Whatever has learned something of a metric, at work or at rest, with its name."""
+        for metric, detectors in self._detectors.items():
+            for each in detectors:
+                if not isinstance(each, ThresholdDetector):
+                    yield metric, each
+        for metric, rested in self._rested.items():
+            yield from ((metric, each) for each in rested.values())
+
+    def recall(self, metric: str, learner: Learner) -> None:
+        """Go on with what was learned of a metric before, once it is seen."""
+        self._rested.setdefault(metric, {})[learner.config] = learner
+
     def since_s(self, now_s: float) -> float:
         """Start of the present trouble; ``now_s`` when there is none."""
         onsets = [each.onset_s for each in self._live() if each.alarmed or each.suspect]
@@ -237,7 +250,10 @@ class TargetWatch:
             configs = configs_of(config, metric)
             if [each.config for each in detectors] == configs:
                 continue
-            self._detectors[metric] = self._exchanged(metric, detectors, configs)
+            rested = self._rested.pop(metric, {})
+            self._detectors[metric], resting = exchanged(detectors, configs, rested)
+            if resting:  # The last ones only: who tries many configs keeps no more than that.
+                self._rested[metric] = resting
             if any(each.alarmed for each in detectors):
                 events += self._cleared(metric, now_s)
         return events  # The status follows with the next sample.
@@ -256,20 +272,6 @@ class TargetWatch:
             self._due_s.setdefault(probe, now_s + after_s)
         self.silent_after_s = dict(silent_after_s)
         return events
-
-    def _exchanged(
-        self, metric: str, detectors: Sequence[Detector], configs: Sequence[HowJudged]
-    ) -> tuple[Detector, ...]:
-        """Detectors for other configs: those of now, those that rest, and fresh ones."""
-        live: dict[HowJudged, Detector] = {each.config: each for each in detectors}
-        rested = self._rested.pop(metric, {})
-        found = [live.pop(each) if each in live else back(each, rested) for each in configs]
-        learned: dict[HowJudged, Detector] = {
-            name: each for name, each in live.items() if not isinstance(name, Threshold)
-        }
-        if learned:  # The last ones only: who tries many configs in turn keeps no more than that.
-            self._rested[metric] = learned
-        return tuple(found)
 
     def _reload(self, signs: LoadSigns | None) -> None:
         """Look for overload by other signs; what is usual stays known."""
@@ -310,7 +312,9 @@ class TargetWatch:
         try:
             return self._detectors[metric]
         except KeyError:
-            detectors = tuple(detector_of(each) for each in configs_of(self.config, metric))
+            rested = self._rested.pop(metric, {})  # What was learned before a restart.
+            configs = configs_of(self.config, metric)
+            detectors = tuple(rested.get(each) or detector_of(each) for each in configs)
             return self._detectors.setdefault(metric, detectors)
 
     def _cleared(self, metric: str, now_s: float) -> list[Message]:

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 from mendel.core.detection.detect import Verdict
-from mendel.core.detection.detect_adaptive import AdaptiveDetection, AdaptiveDetector, AdaptiveState
+from mendel.core.detection.detect_adaptive import AdaptiveDetection, AdaptiveDetector
 from mendel.errors import ConfigError
 
 RAISED, CLEARED = Verdict.RAISED, Verdict.CLEARED
@@ -152,12 +152,12 @@ def test_an_alarm_that_gets_clearly_worse_is_raised_again() -> None:
 def test_nothing_is_learned_while_the_target_is_healed() -> None:
     detector = a_detector(relearn_s=60.0)
     feed(detector, latencies(2000))
-    before = detector.save().scorer
+    before = detector.save()["scorer"]
 
     detector.hold(3000.0)
     feed(detector, [0.8] * 900, from_s=2000.0)
 
-    after = detector.save().scorer
+    after = detector.save()["scorer"]
     learned = ("_calibrations", "_day", "_drift", "_fast", "_ranks", "_slow", "_spreads", "count")
     assert {name: after[name] for name in learned} == {name: before[name] for name in learned}
     assert detector.alarmed
@@ -203,12 +203,18 @@ def test_proof_may_be_asked_for() -> None:
     assert [*found, detector.suspect] == [False, True, False]
 
 
+def restored(first: AdaptiveDetector, *, shift_s: float = 0.0) -> AdaptiveDetector:
+    """Another detector that goes on with what the first one has learned, by way of a file."""
+    second = AdaptiveDetector(first.config)
+    second.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(first.save())), shift_s)
+    return second
+
+
 def test_what_was_learned_survives_a_restart() -> None:
-    first, second = a_detector(), a_detector()
+    first = a_detector()
     feed(first, latencies(2000))
 
-    stored = msgspec.json.encode(first.save())
-    second.restore(msgspec.json.decode(stored, type=AdaptiveState))
+    second = restored(first)
 
     assert feed(second, [0.4] * 2, from_s=2000.0) == [(2001.0, RAISED)]
     assert feed(first, [0.4] * 2, from_s=2000.0) == [(2001.0, RAISED)]
@@ -216,9 +222,57 @@ def test_what_was_learned_survives_a_restart() -> None:
     assert second.line == first.line
 
 
-def test_a_state_of_another_version_is_refused() -> None:
-    detector = a_detector()
-    state = AdaptiveState(version=99, interval_s=1.0, scorer={})
+def test_the_time_of_the_day_goes_on_in_a_run_that_counts_from_another_moment() -> None:
+    draw = random.Random(3)
 
-    with pytest.raises(ConfigError, match="has version 99, this one reads 1"):
-        detector.restore(state)
+    def at_hour(hour: float) -> float:
+        return 10.0 + 8.0 * (8 <= hour % 24 < 18) + draw.gauss(0, 0.3)
+
+    detector = a_detector()
+    hours = [number / 12 for number in range(6 * 24 * 12)]
+    feed(detector, [at_hour(hour) for hour in hours], step_s=300.0)
+
+    # The clock of the new run stands at 1000 s when that of the old one would have stood at day 6.
+    detector = restored(detector, shift_s=6 * 86_400.0 - 1000.0)
+    again = restored(detector)
+    day = [at_hour(hour) for hour in hours[: 24 * 12]]
+
+    for each in (detector, again):
+        assert feed(each, day, from_s=1000.0, step_s=300.0) == []
+        assert each.expected == pytest.approx(10.0, abs=1.5)
+
+
+def test_it_says_how_many_samples_it_still_has_to_see() -> None:
+    detector = a_detector()
+    missing = [detector.missing]
+
+    feed(detector, latencies(40))
+    missing.append(detector.missing)
+    feed(detector, latencies(40, 2), from_s=40.0)
+
+    assert [*missing, detector.missing] == [48, 8, 0]
+
+
+def test_only_the_settings_that_it_learns_by_are_its_basis() -> None:
+    cautious = a_detector(direction="up", alarms_per_month=0.1, clear=9, high=1.0)
+
+    assert cautious.basis == a_detector(direction="up").basis
+    assert cautious.basis != a_detector(direction="up", floor=0.5).basis
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"version": 99}, "has version 99, this one reads 2"),
+        ({"scorer": {}}, "is damaged"),
+        ({"interval_s": "long"}, "is damaged"),
+    ],
+)
+def test_a_state_that_cannot_be_read_is_refused(change: dict[str, Any], complaint: str) -> None:
+    detector = a_detector()
+    feed(detector, latencies(200))
+
+    with pytest.raises(ConfigError, match=complaint):
+        detector.restore(detector.save() | change)
+
+    assert detector.missing == 0

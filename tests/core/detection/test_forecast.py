@@ -5,17 +5,8 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from mendel.core.detection.forecast import (
-    LEAST,
-    Forecast,
-    ForecastConfig,
-    Forecaster,
-    Tally,
-    fit,
-    steps_left,
-)
+from mendel.core.detection.forecast import Forecast, ForecastConfig, Forecaster, Tally
+from mendel.errors import ConfigError
 
 SEEDS = range(12)
 
@@ -34,65 +25,6 @@ def followed(values: Iterable[float], every_s: float = 1.0) -> tuple[Forecaster,
 def a_leak(seed: int, *, length: int = 1200, size: float = 0.02) -> list[float]:
     """It grows from 0.3 to 1.0 in so many samples."""
     return list(0.3 + 0.7 * np.arange(1.2 * length) / length + noise(seed, int(1.2 * length), size))
-
-
-class TestLine:
-    def test_it_goes_through_points_on_a_line_without_an_error(self) -> None:
-        line = fit([1.0 + 0.5 * step for step in range(40)])
-
-        assert line.level == pytest.approx(20.5)
-        assert line.slope == pytest.approx(0.5)
-        assert line.level_error == pytest.approx(0.0, abs=1e-12)
-
-    def test_its_errors_are_those_of_the_textbook(self) -> None:
-        slopes, errors = [], []
-        for seed in range(300):
-            line = fit(list(0.1 * np.arange(60) + noise(seed, 60, 1.0)))
-            slopes.append(line.slope)
-            errors.append(line.slope_error)
-
-        assert np.std(slopes) == pytest.approx(1.0 / math.sqrt(60 * (60**2 - 1) / 12), rel=0.15)
-        # Chance alone correlates neighbours a little, and that is allowed for.
-        assert 1.0 <= np.mean(errors) / np.std(slopes) < 1.25
-
-    @given(
-        level=st.floats(-1e6, 1e6),
-        slope=st.floats(0.01, 1e3),
-        left=st.floats(6.0, 20.0),
-    )
-    def test_steps_left_of_a_clean_line_hold_the_truth(
-        self, level: float, slope: float, left: float
-    ) -> None:
-        values = [level + slope * step for step in range(LEAST)]
-
-        found = steps_left(values, values[-1] + slope * left, 0.0)
-
-        assert found is not None
-        early, late, growth = found
-        assert early <= left <= late <= left + 3.0
-        assert growth == pytest.approx(slope, rel=1e-3)
-
-    def test_what_does_not_grow_or_not_straight_has_none(self) -> None:
-        flat, falls = [0.5] * 40, [1.0 - 0.01 * step for step in range(40)]
-        bent = [0.5] * 30 + [0.5 + 0.04 * step for step in range(10)]
-        half = [0.02 * step for step in range(20)] + [0.4 - 0.001 * step for step in range(20)]
-
-        assert [steps_left(each, 0.95, 0.0) for each in (flat, falls, bent, half)] == [None] * 4
-
-    def test_a_line_that_may_as_well_be_flat_has_none(self) -> None:
-        rough = [0.01 * step + 0.08 * (step % 9 < 4) for step in range(60)]
-
-        assert steps_left(rough, 0.9, 0.0) is None
-
-    def test_a_newer_half_that_may_as_well_be_flat_is_enough_for_doubt(self) -> None:
-        sizes = noise(89, 36, 0.03)[:35]
-        wander = [0.0]
-        for size in sizes:
-            wander.append(0.9 * wander[-1] + size)
-        values = [0.5 + 0.012 * step + off for step, off in enumerate(wander)]
-
-        assert fit(values).slope > 0.0
-        assert steps_left(values, 1.0, 0.0) is None
 
 
 class TestForecaster:
@@ -210,3 +142,61 @@ class TestForecaster:
         sum_.add(Tally(made=3, held=1, missed=1, prevented=1))
 
         assert sum_ == Tally(made=4, held=2, missed=1, prevented=1)
+
+
+class TestWhatOutlastsARun:
+    def at(self, forecaster: Forecaster, values: Iterable[float], from_s: float) -> list[Forecast]:
+        told = [forecaster.take(each, 1.0, from_s + i) for i, each in enumerate(values)]
+        return [each for each in told if each is not None]
+
+    def test_a_trend_goes_on_in_a_run_that_counts_from_another_moment(self) -> None:
+        grows = [0.2 + 0.005 * step for step in range(150)]
+        first, told = followed(grows[:130])
+        second = Forecaster(ForecastConfig())
+
+        second.restore(first.save(), 120.0)  # Its clock stands at 10 s.
+
+        ahead, *_ = self.at(second, grows[130:135], 10.0)
+        before, *_ = self.at(first, grows[130:135], 130.0)
+        assert told
+        assert ahead.early_s + 120.0 == pytest.approx(before.early_s, abs=1.0)
+        assert ahead.late_s + 120.0 == pytest.approx(before.late_s, abs=1.0)
+
+    def test_what_a_day_looks_like_is_known_again(self) -> None:
+        step_s = 300.0
+        days = [0.5 + 0.4 * math.sin(step / 288 * math.tau) for step in range(4 * 288)]
+        first, _ = followed(days[: 3 * 288], step_s)
+        second = Forecaster(ForecastConfig(), step_s)
+
+        second.restore(first.save(), 3 * 86_400.0)
+
+        last = enumerate(days[3 * 288 :])
+        assert [each for i, value in last if (each := second.take(value, 1.0, i * step_s))] == []
+
+    def test_falls_and_tallies_are_kept(self) -> None:
+        teeth = [0.5 + 0.4 * (step % 50) / 50 for step in range(300)]
+        first, _ = followed(teeth)
+        second = Forecaster(ForecastConfig())
+
+        second.restore(first.save(), 100.0)
+
+        state, restored = first.save(), second.save()
+        assert restored["tally"] == state["tally"]
+        assert [at_s + 100.0 for at_s, _ in restored["falls"]] == [at for at, _ in state["falls"]]
+        assert len(restored["falls"]) == 5
+
+    @pytest.mark.parametrize(
+        ("change", "complaint"),
+        [
+            ({"version": 9}, "has version 9, this one reads 1"),
+            ({"series": []}, "is damaged"),
+            ({"day": {"usual": [1.0]}}, "is damaged"),
+        ],
+    )
+    def test_a_state_that_cannot_be_read_is_refused(
+        self, change: dict[str, object], complaint: str
+    ) -> None:
+        first, _ = followed([0.5] * 50)
+
+        with pytest.raises(ConfigError, match=complaint):
+            Forecaster(ForecastConfig()).restore(first.save() | change)

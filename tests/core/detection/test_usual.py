@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mendel.core.detection.detect import Verdict
 from mendel.core.detection.usual import UsualDetector, UsualLine, usual_line
+from mendel.errors import ConfigError
 
 
 def a_detector(metric: str, usual: float, samples: int = 40) -> UsualDetector:
@@ -129,3 +130,22 @@ def test_the_score_is_never_negative_and_never_odd(values: list[float]) -> None:
     for second, value in enumerate(values):
         detector.update(value, float(second))
         assert 0.0 <= detector.score(1.0) < math.inf
+
+
+def test_what_is_usual_outlasts_a_restart() -> None:
+    known, fresh = a_detector("latency_s", 0.1), UsualDetector(UsualLine(factor=3.0, margin=0.02))
+    missing = fresh.missing
+
+    fresh.restore(known.save())
+
+    assert (missing, fresh.missing) == (20, 0)
+    assert fresh.usual == known.usual
+    assert raised_after(fresh, 0.4) == raised_after(known, 0.4) == 3
+    assert known.basis == fresh.basis != a_detector("error_rate", 0.1).basis
+
+
+def test_a_state_of_another_make_is_refused() -> None:
+    detector = a_detector("latency_s", 0.1)
+
+    with pytest.raises(ConfigError, match="state of what is usual is damaged: 'count'"):
+        detector.restore({"usual": 3.0})
