@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import time
@@ -29,6 +30,7 @@ def demo(
     keep: bool = False,
     record: Path | None = None,
     port: int | None = None,
+    browser: Annotated[bool, Parameter(negative=("--no-browser",))] = True,
     out: Printer,
 ) -> int:
     """Break five real services, one after the other, and heal them before your eyes.
@@ -42,13 +44,17 @@ def demo(
         keep: leave configuration, store and logs in their folder.
         record: write all readings and messages to this file, to be replayed.
         port: of the page; by default 8765, or another one when that is taken.
+        browser: open the page, where there is a screen to open it on.
     """
     import asyncio
 
+    from ..demo.browser import has_screen, open_page
     from ..demo.run import run_demo
 
     program = _program()
-    show_of = _lines if headless or not sys.stderr.isatty() else _picture
+    is_watched = not headless and sys.stderr.isatty()
+    show_of = _picture if is_watched else _lines
+    opens = is_watched and browser and has_screen(os.environ)
     try:
         score, folder = run_demo(
             show_of,
@@ -58,6 +64,7 @@ def demo(
             program=program,
             record=record,
             port=port,
+            show_page=open_page if opens else _look_away,
         )
     except asyncio.CancelledError:
         out.note("the demo was stopped; none of its services is left")
@@ -75,6 +82,10 @@ def demo(
     return 0 if score.is_flawless else 1
 
 
+def _look_away(_: str) -> None:
+    """Whoever wants to see the page has its link."""
+
+
 def _lines(_: Chronicle, __: Traffic) -> Show:
     from ..demo.show import Lines
 
@@ -90,7 +101,11 @@ def _picture(chronicle: Chronicle, traffic: Traffic) -> Show:
 
 
 def _after(seed: int) -> tuple[str, ...]:
-    return ("demo --keep", f"demo --seed {seed + 1}", "doctor")
+    return (
+        "replay crash --level basic,advanced,full",
+        f"demo --keep --seed {seed + 1}",
+        "init",
+    )
 
 
 def _after_keeping(folder: Path) -> tuple[str, ...]:

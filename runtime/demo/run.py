@@ -61,6 +61,7 @@ def run_demo(
     program: str = "mendel",
     record: Path | None = None,
     port: int | None = None,
+    show_page: Callable[[str], None] = lambda _: None,
 ) -> tuple[Score, Path]:
     """Break and heal for a while; nothing of it is left behind.
 
@@ -74,6 +75,7 @@ def run_demo(
         program: what to type to get mendel, for the commands that are proposed.
         record: file to record everything in, to be replayed.
         port: of the page; ``None`` for the usual one, or another when that is taken.
+        show_page: takes where the page is, once it is there.
 
     Returns:
         How well it went, and the folder.
@@ -88,7 +90,7 @@ def run_demo(
         config.write_text(render(configuration(estate, seed, port)), "utf-8")
         # Without the overrides of the environment: they are meant for the user's own estate.
         loaded = load(config, environ={})
-        course = _demo(loaded, estate, show_of, duration_s, program, record)
+        course = _demo(loaded, estate, show_of, duration_s, program, record, show_page)
         return asyncio.run(course), folder
 
 
@@ -99,6 +101,7 @@ async def _demo(
     duration_s: float,
     program: str,
     record: Path | None,
+    show_page: Callable[[str], None],
 ) -> Score:
     loop = asyncio.get_running_loop()
     end_s = loop.time() + duration_s
@@ -110,7 +113,9 @@ async def _demo(
         show.tell(f"starting {len(COMPONENTS)} services")
         async with launch(loaded, on_stop=stop, record=record, web=True) as system:
             with _heard(system, chronicle, show):
-                show.tell(f"the page: {link(system.url, loaded.state)}")
+                page = link(system.url, loaded.state)
+                show.tell(f"the page: {page}")
+                show_page(page)
                 show.tell(f"see also: {program} status --state {folder}")
                 await wait_until_up(chronicle)
                 plan = plan_faults(seed, duration_s)
