@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from msgspec import structs
 
+from .crew import LOT, Crew
+from .engine import crew_of
 from .evolve import Search
 from .front import TOLERANCE, knee_of
 from .scores import HARM, Matrix, Scores, Trial
@@ -24,8 +26,6 @@ from .task import Advanced, Bred, Exam, Job, Task
 _EXAMINED = 8
 # Shares of the way from the incumbent to the knee that are examined as well.
 _CAUTION = (0.25, 0.5, 0.75)
-# Candidates judged between two looks at the clock and at what was ordered.
-_LOT = 8
 
 
 class Pace:
@@ -41,23 +41,29 @@ class Pace:
         self._rest = rest
         self._began_s = self._lot_s = time.monotonic()
         self._cpu_s = self._lot_cpu_s = time.process_time()
+        self._others_s = self._lot_others_s = 0.0
 
     @property
     def cpu_s(self) -> float:
-        """CPU time since the beginning."""
-        return time.process_time() - self._cpu_s
+        """CPU time since the beginning, that of helpers included."""
+        return time.process_time() - self._cpu_s + self._others_s
 
     @property
     def wall_s(self) -> float:
         """Time since the beginning, pauses left out."""
         return time.monotonic() - self._began_s
 
+    def spend(self, cpu_s: float) -> None:
+        """Another process of this machine has worked for this one."""
+        self._others_s += cpu_s
+
     def keep(self) -> None:
         """Wait until the share is kept again; called after each lot of work."""
-        used_s = time.process_time() - self._lot_cpu_s
+        used_s = time.process_time() - self._lot_cpu_s + self._others_s - self._lot_others_s
         owed_s = used_s / self._share - (time.monotonic() - self._lot_s)
         self._began_s += self._rest(max(owed_s, 0.0))
         self._lot_s, self._lot_cpu_s = time.monotonic(), time.process_time()
+        self._lot_others_s = self._others_s
 
 
 def breed(job: Job, task: Task, pace: Pace, tell: Callable[[Advanced], None]) -> Bred:
@@ -68,20 +74,36 @@ def breed(job: Job, task: Task, pace: Pace, tell: Callable[[Advanced], None]) ->
         task: what to search.
         pace: asked for leave after each lot.
         tell: is told each generation.
+
+    Raises:
+        EnvironmentProblem: those who are to judge cannot be reached.
     """
+    with crew_of(job, task) as crew:
+        return _breed(job, structs.replace(task, trial=_paced(crew, pace)), pace, tell)
+
+
+def _breed(job: Job, task: Task, pace: Pace, tell: Callable[[Advanced], None]) -> Bred:
     incumbent = task.space.canonical(task.known[0][np.newaxis])[0]
-    search = Search(task.space, _paced(task.trial, pace), job.search, seed=job.seed)
+    search = Search(task.space, task.trial, job.search, seed=job.seed)
     rated = task.trial(incumbent[np.newaxis]).objectives[0]
+    spent_s = job.state.spent_s if job.state is not None else 0.0
 
     def told(state: SearchState) -> SearchState:
         knee = _knee(state, task, rated)
+        if job.budget_s is not None:
+            state = structs.replace(state, spent_s=spent_s + pace.cpu_s)
         tell(Advanced(state=state, cpu_s=pace.cpu_s, wall_s=pace.wall_s, knee=knee))
         return state
 
+    def affords_more(state: SearchState) -> bool:
+        """Whether another generation like those before is within the budget."""
+        each_s = state.spent_s / max(state.generation, 1)
+        return job.budget_s is None or state.spent_s + each_s <= job.budget_s
+
     state = job.state or told(search.begin(task.known))
-    while state.generation < job.search.generations:
+    while state.generation < job.search.generations and affords_more(state):
         state = told(search.step(state))
-    if not state.is_polished:
+    if not state.is_polished and affords_more(state):
         state = told(search.polish(state, rated))
     winner, validation = _winner(state, task, incumbent, rated, pace)
     changed = [each.gene for each in task.space.describe(incumbent, winner)]
@@ -99,15 +121,17 @@ def breed(job: Job, task: Task, pace: Pace, tell: Callable[[Advanced], None]) ->
     )
 
 
-def _paced(trial: Trial, pace: Pace) -> Trial:
-    """The same trial in lots small enough to be interrupted in between."""
+def _paced(crew: Crew, pace: Pace) -> Trial:
+    """A trial by a crew, in lots small enough to be interrupted in between."""
 
     def judge(points: Matrix, share: float = 1.0) -> Scores:
-        lots = []
-        for start in range(0, len(points), _LOT):
-            lots.append(trial(points[start : start + _LOT], share))
+        lots = [points[start : start + LOT] for start in range(0, len(points), LOT)]
+        found = []
+        for each in crew.judge(lots, share):
+            found.append(each.scores)
+            pace.spend(each.cpu_s)
             pace.keep()
-        objectives, constraints = zip(*map(structs.astuple, lots), strict=True)
+        objectives, constraints = zip(*map(structs.astuple, found), strict=True)
         return Scores(np.concatenate(objectives), np.concatenate(constraints))
 
     return judge
@@ -145,11 +169,11 @@ def _winner(
     place = int(np.argmin(np.where(harmless, means[:, HARM], np.inf)))
     if place == 0:
         return incumbent, _exam(examined[[0, 0]])
-    winner = _plainer(rivals[place - 1], task, incumbent, pace)
+    winner = _plainer(rivals[place - 1], task, incumbent)
     return winner, _exam(task.validate(np.stack((incumbent, winner))))
 
 
-def _plainer(winner: Matrix, task: Task, incumbent: Matrix, pace: Pace) -> Matrix:
+def _plainer(winner: Matrix, task: Task, incumbent: Matrix) -> Matrix:
     """The winner without the changes that gain nothing: a person has to understand the rest.
 
     Each change is taken back alone; those that are not missed are then taken back one after the
@@ -165,7 +189,7 @@ def _plainer(winner: Matrix, task: Task, incumbent: Matrix, pace: Pace) -> Matri
         point = space.canonical(back[np.newaxis])
         return np.asarray(point[0])
 
-    judge = _paced(task.trial, pace)
+    judge = task.trial
     best = judge(winner[np.newaxis]).objectives[0]
     alone = judge(np.array([without(winner, each.columns) for each in loci]))
     missed = np.max(alone.objectives - best, axis=1)

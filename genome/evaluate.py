@@ -141,7 +141,8 @@ class HealingTrial:
             # The same ones for all candidates, and spread over all times and causes.
             order = np.random.default_rng(self._config.seed).permutation(len(self._incidents))
             chosen = [self._incidents[number] for number in sorted(order[:count])]
-            outcomes = Outcomes(chosen, self._known, self._config.seed)
+            config = self._config
+            outcomes = Outcomes(chosen, self._known, config.seed, config.worlds)
             self._benches[count] = _Bench(
                 chosen, outcomes, self._space.base, self._config, self._policy
             )
@@ -149,17 +150,19 @@ class HealingTrial:
 
 
 class _Walks(Struct, frozen=True):
-    """What one candidate would have done; one element per incident.
+    """What one candidate would have done; one element per incident, the mean of all worlds.
 
     Attributes:
         over_s: how long after it was noticed the trouble is over.
         price: of all that is done.
-        actions: how many.
+        acts: how often anything is done, from 0 to 1.
+        actions: how much at most.
         steps: for each ailment the actions that are tried, in order, as long as none cures.
     """
 
     over_s: Matrix
     price: Matrix
+    acts: Matrix
     actions: Matrix
     steps: Mapping[Ailment, tuple[str, ...]]
 
@@ -208,7 +211,7 @@ class _Bench:
         lasts_s = np.where(is_seen, noticed_s + hold_s + walks.over_s, config.unseen_s)
         lasts_s *= self._real
         days = max(self._signals.calm_s / _DAY_S, _DAYS_MIN) / len(at_s)
-        needless = false * np.minimum(walks.actions, 1.0) * config.step_price
+        needless = false * walks.acts * config.step_price
         return np.stack(
             (
                 lasts_s * self._signals.weights / 60.0,
@@ -242,15 +245,21 @@ class _Bench:
 
     def _walk(self, genome: Genome) -> _Walks:
         count = len(self._onsets_s)
-        walks = _Walks(np.zeros(count), np.zeros(count), np.zeros(count), {})
+        walks = _Walks(np.zeros(count), np.zeros(count), np.zeros(count), np.zeros(count), {})
+        worlds = count * np.arange(self._config.worlds)[:, np.newaxis]
         steps: dict[Ailment, tuple[str, ...]] = {}
         experience = self._outcomes.experience.seen_by(_part(genome, "ranking", RankingConfig))
         for ailment, which in self._groups.items():
-            walk = Walk(ailment, which, self._outcomes, self._config)
+            everywhere = worlds + which
+            walk = Walk(ailment, everywhere.ravel(), self._outcomes, self._config)
             care = self._care(genome, ailment.kind)
             walk.go(care, partial(ranking, ailment, experience))
-            walks.over_s[which], walks.price[which] = walk.over_s, walk.price
-            walks.actions[which], steps[ailment] = walk.actions, tuple(walk.steps)
+            actions = walk.actions.reshape(everywhere.shape)
+            walks.over_s[which] = walk.over_s.reshape(everywhere.shape).mean(axis=0)
+            walks.price[which] = walk.price.reshape(everywhere.shape).mean(axis=0)
+            walks.acts[which] = np.minimum(actions, 1.0).mean(axis=0)
+            walks.actions[which] = actions.max(axis=0)
+            steps[ailment] = tuple(walk.steps)
         return structs.replace(walks, steps=steps)
 
     def _care(self, genome: Genome, kind: Kind) -> Care:

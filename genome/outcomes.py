@@ -5,7 +5,9 @@ it does not, the chance of a cure is the posterior mean of `core/ranking/ranking
 healing ranks too: optimism and pessimism have their place in gates and constraints, not in what is
 judged. All chance is drawn once per incident, action and attempt, so that candidates are compared
 in the same world (common random numbers), and each draw belongs to the incident: leaving some
-incidents out changes nothing for the others.
+incidents out changes nothing for the others. One draw is one world, in which a search soon finds
+out who is lucky; so there may be several, in which the same is on record and the rest falls out
+anew.
 
 Source:
     Glasserman and Yao, Management Science 38 (1992) 884-908, for common random numbers.
@@ -59,18 +61,22 @@ class Outcomes:
         incidents: that they are judged by.
         known: the history that chances are learned from.
         seed: of all chance.
+        worlds: how often all chance is drawn; incident number i of world w has the position
+            ``w * len(incidents) + i``.
 
     Attributes:
         experience: what was learned from the history.
     """
 
-    def __init__(self, incidents: Sequence[PastIncident], known: History, seed: int) -> None:
+    def __init__(
+        self, incidents: Sequence[PastIncident], known: History, seed: int, worlds: int = 1
+    ) -> None:
         self.experience = Experience(RankingConfig())
         for record in sorted(known.experiences, key=lambda each: each.at_s):
             self.experience.learn(record)
         self._means = known.means
         self._incidents = tuple(incidents)
-        self._seed = seed
+        self._seed, self._worlds = seed, worlds
         self._worse = _worse_shares(known.experiences)
         self._drawn: dict[tuple[str, int], Drawn] = {}
 
@@ -102,16 +108,21 @@ class Outcomes:
         return Drawn(drawn.cured[which], drawn.after_s[which], drawn.worse[which])
 
     def _draw_all(self, action: str, attempt: int) -> Drawn:
-        rows = [self._draw_one(each, action, attempt) for each in self._incidents]
+        rows = [
+            self._draw_one(each, action, attempt, world)
+            for world in range(self._worlds)
+            for each in self._incidents
+        ]
         cured, after_s, worse = zip(*rows, strict=True) if rows else ((), (), ())
         return Drawn(np.array(cured, bool), np.array(after_s, float), np.array(worse, bool))
 
     def _draw_one(
-        self, incident: PastIncident, action: str, attempt: int
+        self, incident: PastIncident, action: str, attempt: int, world: int
     ) -> tuple[bool, float, bool]:
         remedy = self._remedy(incident.ailment, action)
         posterior = self.experience.posterior(incident.ailment, remedy, 0.0)
-        rng = np.random.default_rng([self._seed, attempt, *_digits(incident.incident, action)])
+        names = _digits(incident.incident, action)
+        rng = np.random.default_rng([self._seed, attempt, *names, *([world] if world else ())])
         chance, again, late, harm = rng.random(4)
         after_s = math.exp(
             posterior.log_s + posterior.log_spread * _NORMAL.inv_cdf(max(late, 1e-9))

@@ -59,7 +59,12 @@ class EvolveConfig(AgentConfig, frozen=True, kw_only=True):
             person, ``off`` does neither unless asked.
         new_incidents: closed since the last search that begin the next one.
         every_s: time after which one is begun anyway, if there was any incident.
-        cpu_share: of one core.
+        cpu_share: of one core, for each of its processes.
+        budget_s: CPU seconds that a search may take; it ends with what it has found until then.
+            ``None`` for as many as it needs.
+        engine: who judges candidates: ``local`` processes, or a ``dask`` cluster.
+        address: of the scheduler of that, such as ``tcp://10.0.0.5:8786``.
+        processes: that judge, on this machine.
         population: candidates of a generation.
         generations: how many of them.
         polish: evaluations for the local search at the end.
@@ -71,6 +76,10 @@ class EvolveConfig(AgentConfig, frozen=True, kw_only=True):
     new_incidents: Annotated[int, Meta(ge=1)] = 20
     every_s: Annotated[float, Meta(gt=0)] = 7 * 86_400.0
     cpu_share: Annotated[float, Meta(gt=0, le=1)] = 0.25
+    budget_s: Annotated[float, Meta(gt=0)] | None = None
+    engine: Literal["local", "dask"] = "local"
+    address: str = ""
+    processes: Annotated[int, Meta(ge=1, le=64)] = 1
     population: Annotated[int, Meta(ge=4, le=1000)] = 40
     generations: Annotated[int, Meta(ge=1, le=10_000)] = 25
     polish: Annotated[int, Meta(ge=0, le=100_000)] = 200

@@ -80,6 +80,7 @@ class SearchState(Struct, frozen=True, kw_only=True):
         archive: what no candidate of any generation beats.
         hypervolume: of the archive, as a share of the box from ideal to reference point.
         is_polished: whether the local search at the end is done.
+        spent_s: CPU seconds that it has taken, where it has a budget of them.
     """
 
     signature: str
@@ -91,6 +92,7 @@ class SearchState(Struct, frozen=True, kw_only=True):
     archive: Rows
     hypervolume: float
     is_polished: bool = False
+    spent_s: float = 0.0
 
     def check(self, signature: str) -> None:
         """Refuse to go on in another space than the one that the search began in.

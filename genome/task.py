@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -22,6 +22,21 @@ from .state import SearchConfig, SearchState
 FRAME_BYTES_MAX = 64 * 1024 * 1024
 
 
+Engine = Literal["local", "dask"]
+
+
+class Portable(Struct, frozen=True):
+    """Enough to make a task in another process, on another machine.
+
+    Attributes:
+        task: function that makes it, as ``package.module:function``.
+        payload: what it is called with; it names no file.
+    """
+
+    task: str
+    payload: bytes
+
+
 class Task(Struct, frozen=True):
     """What to search, as the worker has it.
 
@@ -33,6 +48,7 @@ class Task(Struct, frozen=True):
             (n, incidents, m).
         hold_out: the same for a lot that is used once, for the winner.
         support: fewest observations that there are of any of some genes.
+        portable: the same for another process.
     """
 
     space: Space
@@ -41,6 +57,7 @@ class Task(Struct, frozen=True):
     validate: Callable[[Matrix], Any]
     hold_out: Callable[[Matrix], Any]
     support: Callable[[Sequence[str]], int]
+    portable: Callable[[], Portable]
 
 
 class Job(Struct, frozen=True, kw_only=True, tag="job"):
@@ -53,6 +70,11 @@ class Job(Struct, frozen=True, kw_only=True, tag="job"):
         seed: of all chance.
         state: where an earlier worker came to, if it is to be gone on with.
         cpu_share: of one core, at most.
+        engine: who judges candidates: processes of this machine, or a Dask cluster.
+        address: of the scheduler of that.
+        processes: of this machine that judge, the one that evolves left out if there are more.
+        budget_s: CPU seconds of this machine that the search may take, the exam of what it found
+            left out; ``None`` for as many as it needs.
     """
 
     task: str
@@ -60,7 +82,11 @@ class Job(Struct, frozen=True, kw_only=True, tag="job"):
     search: SearchConfig
     seed: int
     state: SearchState | None = None
-    cpu_share: Annotated[float, Meta(gt=0, le=1)] = 0.25
+    cpu_share: Annotated[float, Meta(gt=0, le=64)] = 0.25
+    engine: Engine = "local"
+    address: str = ""
+    processes: Annotated[int, Meta(ge=1, le=64)] = 1
+    budget_s: Annotated[float, Meta(gt=0)] | None = None
 
 
 class Pause(Struct, frozen=True, tag="pause"):

@@ -35,6 +35,7 @@ class TrialConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         step_price: price of an action, ...
         disruption_price: ... and what one costs more that takes capacity.
         seed: of all chance.
+        worlds: how often it is drawn; what is judged is the mean.
         memory: candidates whose scores are kept, in case they come again.
     """
 
@@ -45,6 +46,7 @@ class TrialConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     step_price: float = 1.0
     disruption_price: float = 2.0
     seed: int = 0
+    worlds: int = 1
     memory: int = 10_000
 
 

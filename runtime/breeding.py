@@ -24,12 +24,15 @@ from ..genome.scores import Matrix
 from ..genome.service import EvolveConfig
 from ..genome.space import Space
 from ..genome.state import SearchConfig, SearchState
-from ..genome.task import Job, Task
+from ..genome.task import Job, Portable, Task
 from ..genome.walk import TrialConfig
 from .config import Config
 from .genomes import genome_of
 from .history import read_history
 
+# How often chance is drawn for what is not on record. In a single world a search finds out who is
+# lucky there; exams are few, and may be exact.
+_WORLDS = {"train": 4, "validation": 16, "hold_out": 16}
 # Fewer teach nothing: a sixth of them is held out, and five decide nothing.
 INCIDENTS_MIN = 30
 
@@ -48,6 +51,18 @@ class Material(Struct, frozen=True, kw_only=True):
     config: bytes
     known: tuple[dict[str, Any], ...] = ()
     seed: int = 0
+
+
+class Packed(Struct, frozen=True, kw_only=True):
+    """The same for another machine: what was read of the store instead of where it lies.
+
+    Attributes:
+        material: as above; its store is a name for people only.
+        history: what was read.
+    """
+
+    material: Material
+    history: History
 
 
 def order(
@@ -83,8 +98,21 @@ def order(
         ),
         seed=seed,
         state=None if state is None else msgspec.convert(state, SearchState),
-        cpu_share=evolve.cpu_share,
+        **workplace(evolve),
     )
+
+
+def workplace(evolve: EvolveConfig) -> dict[str, Any]:
+    """Where a job is done, and what it may take; by the names that `Job` has for it."""
+    if evolve.engine == "dask" and not evolve.address:
+        raise ConfigError('the engine dask needs an address, such as "tcp://10.0.0.5:8786"')
+    return {
+        "cpu_share": evolve.cpu_share * evolve.processes,
+        "engine": evolve.engine,
+        "address": evolve.address,
+        "processes": evolve.processes,
+        "budget_s": evolve.budget_s,
+    }
 
 
 def task_of(payload: bytes) -> Task:
@@ -95,8 +123,17 @@ def task_of(payload: bytes) -> Task:
         StoreError: the history cannot be read.
     """
     material = msgspec.msgpack.decode(payload, type=Material)
+    return _task(Packed(material=material, history=asyncio.run(read_history(Path(material.store)))))
+
+
+def unpacked(payload: bytes) -> Task:
+    """The same task on another machine."""
+    return _task(msgspec.msgpack.decode(payload, type=Packed))
+
+
+def _task(packed: Packed) -> Task:
+    material, history = packed.material, packed.history
     config = msgspec.json.decode(material.config, type=Config)
-    history = asyncio.run(read_history(Path(material.store)))
     causes = [cause_of(each) for each in history.incidents]
     problem = history_problem(causes, least=INCIDENTS_MIN)
     if problem:
@@ -118,6 +155,9 @@ def task_of(payload: bytes) -> Task:
         validate=trials["validation"].by_incident,
         hold_out=trials["hold_out"].by_incident,
         support=lambda names: support_of(history, names),
+        portable=lambda: Portable(
+            "mendel.runtime.breeding:unpacked", msgspec.msgpack.encode(packed)
+        ),
     )
 
 
@@ -158,13 +198,13 @@ def _trials(
     space: Space, history: History, causes: Sequence[str], config: Config, seed: int
 ) -> dict[str, HealingTrial]:
     lots = lots_of(causes)
-    settings = TrialConfig(level=config.defaults.level, seed=seed)
     trials = {}
     for lot in ("train", "validation", "hold_out"):
         own = [each for each, at in zip(history.incidents, lots, strict=True) if at == lot]
         # What an action leads to is learned from training alone, or the rest would be no test.
         train = [each for each, at in zip(history.incidents, lots, strict=True) if at == "train"]
         known = history.part(train)
+        settings = TrialConfig(level=config.defaults.level, seed=seed, worlds=_WORLDS[lot])
         trials[lot] = HealingTrial(space, own, known, settings, config.policy)
     return trials
 

@@ -24,12 +24,13 @@ from ..genome.scores import OBJECTIVES, Matrix, Scores
 from ..genome.service import EvolveConfig
 from ..genome.space import Genome, Space
 from ..genome.state import SearchConfig
-from ..genome.task import Job, Task
+from ..genome.task import Job, Portable, Task
 from ..scenarios import replay as replaying
 from ..scenarios.format import Scenario
 from ..scenarios.replay import Outcome
 from ..scenarios.shipped import find_scenario
 from ..scenarios.staging import stage
+from .breeding import workplace
 from .config import Config
 from .genomes import genome_of, with_genome
 from .system import System
@@ -76,7 +77,7 @@ def order(
             screening=1,  # A part of a few runs would be no run at all.
         ),
         seed=seed,
-        cpu_share=evolve.cpu_share,
+        **workplace(evolve),
     )
 
 
@@ -107,6 +108,7 @@ def task_of(payload: bytes) -> Task:
         validate=lots[1].by_incident,
         hold_out=lots[2].by_incident,
         support=lambda _: material.runs * len(scenarios),
+        portable=lambda: Portable("mendel.runtime.rehearsed:task_of", payload),
     )
 
 

@@ -30,6 +30,7 @@ from . import agents, audit, check, config, genome, history, level, live, record
 from .completion import completion_of
 from .demo import demo
 from .drill import drill
+from .evolve import evolve
 from .examples import add_examples
 from .init import init
 from .output import PLAIN, Form, Out
@@ -65,6 +66,7 @@ _FIRST, _NOW, _PAST, _TRIALS, _REST = (
         "For other programs",
     )
 )
+genome.genome.command(evolve)
 for _group, _commands in (
     (_FIRST, (demo, init, check.check, run, check.doctor)),
     (_NOW, (live.status, top, live.events, live.pause, live.resume, live.approve)),

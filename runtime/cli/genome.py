@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, Parameter
-from msgspec import Struct, structs
 
-from ...core.units import format_duration
 from ...errors import ConfigError, MendelError
 from ..client import ControlClient
 from ..lineage import GenomeView, front_view, genome_view
@@ -22,8 +20,6 @@ from .place import SOCKET_NAME, Place, state_folder
 if TYPE_CHECKING:
     from ...core.adoption import Standing
     from ...core.records import GenomeRecord
-    from ...genome.service import EvolveConfig
-    from ...genome.task import Advanced, Bred, Job
     from ..store.archive import Archive, KeptGenome
 
 _STEERED_S = 10.0
@@ -33,35 +29,6 @@ _LISTED = 1_000
 
 class NoSuchGenome(MendelError):
     """The store has no genome of this number."""
-
-
-class EvolvedView(Struct, frozen=True, kw_only=True):
-    """What came of breeding by hand.
-
-    Attributes:
-        evaluations: candidates judged; those by a part of the incidents count in part.
-        seconds: that it took.
-        hypervolume: of what was found, as a share of what could be.
-        incumbent: genes of the configuration in force.
-        knee: genes of the best compromise, which was then examined.
-        changes: genes that differ, with both values.
-        holdout_improvement: share of the harm that the knee saves on incidents that nothing was
-            chosen by.
-        holdout_improvement_low: the least that is credible.
-        support: fewest observations of anything that it changes.
-        promoted: whether it is in force now; by hand, nothing ever is without `promote`.
-    """
-
-    evaluations: float
-    seconds: float
-    hypervolume: float
-    incumbent: dict[str, Any]
-    knee: dict[str, Any]
-    changes: dict[str, tuple[Any, Any]]
-    holdout_improvement: float
-    holdout_improvement_low: float
-    support: int
-    promoted: bool = False
 
 
 genome = App(
@@ -135,7 +102,7 @@ def diff(number: int, other: int | None = None, /, *, state: Place = None, out: 
     if not out.is_text:
         out.show(changed)
     elif changed:
-        rows = [(gene, _value(old), _value(new)) for gene, (old, new) in changed.items()]
+        rows = [(gene, value_of(old), value_of(new)) for gene, (old, new) in changed.items()]
         out.table(("GENE", name.upper(), f"GENOME {number}"), rows)
     else:
         out.line(f"genome {number} is the same as {name}")
@@ -172,19 +139,19 @@ def promote(number: int, /, *, state: Place = None, out: Printer) -> None:
     Args:
         number: which.
     """
-    _steer(state, out, wish="promote", genome=number)
+    steer(state, out, wish="promote", genome=number)
 
 
 @genome.command
 def rollback(*, state: Place = None, out: Printer) -> None:
     """Take back the candidate on trial, or else the last promotion."""
-    _steer(state, out, wish="roll_back")
+    steer(state, out, wish="roll_back")
 
 
 @genome.command
 def approve(*, state: Place = None, out: Printer) -> None:
     """Agree to a candidate that waits for a person."""
-    _steer(state, out, wish="approve")
+    steer(state, out, wish="approve")
 
 
 @genome.command
@@ -194,7 +161,7 @@ def freeze(*, thaw: bool = False, state: Place = None, out: Printer) -> None:
     Args:
         thaw: allow it again.
     """
-    _steer(state, out, wish="thaw" if thaw else "freeze")
+    steer(state, out, wish="thaw" if thaw else "freeze")
 
 
 @genome.command
@@ -208,7 +175,7 @@ def export(number: int, file: Path, /, *, state: Place = None, out: Printer) -> 
     import msgspec
 
     kept = _kept(state, number)
-    _write(file, msgspec.json.format(msgspec.json.encode(kept.record), indent=2))
+    write(file, msgspec.json.format(msgspec.json.encode(kept.record), indent=2))
     out.note(f"{file} holds genome {number}")
 
 
@@ -219,184 +186,14 @@ def import_genome(file: Path, /, *, state: Place = None, out: Printer) -> None:
     Args:
         file: that `mendel genome export` or `evolve --export` wrote.
     """
-    _steer(state, out, wish="import", genes=_read(file).genes)
-
-
-# --- breeding -------------------------------------------------------------------------------------
-
-
-@genome.command
-def evolve(
-    config: Path | None = None,
-    /,
-    *,
-    history: Path | None = None,
-    scenario: tuple[str, ...] = (),
-    runs: int = 2,
-    generations: int = 25,
-    population: int = 40,
-    seed: int = 1,
-    cpu_share: float = 1.0,
-    export: Path | None = None,
-    state: Place = None,
-    out: Printer,
-) -> int:
-    """Breed a better configuration.
-
-    Without --history and --scenario a running system is asked to begin a search. With one of them,
-    the search is done here and now, and nothing is put in force: on the incidents of that store, or
-    on simulated scenarios, which is slower and judges plug-ins as well. Returns 1 when nothing
-    better was found.
-
-    Args:
-        config: the configuration to improve; by default the one that the store was written under.
-        history: a store with incidents, such as .mendel/store.db; only read.
-        scenario: a scenario that ships, or a file; repeatable.
-        runs: courses of each scenario to train on, to validate by, and to hold out.
-        generations: how many.
-        population: candidates of each.
-        seed: of all chance.
-        cpu_share: of one core, from 0 to 1.
-        export: write what was found to this file, for `mendel genome import`.
-    """
-    if history is None and not scenario:
-        _steer(state, out, wish="evolve")
-        return 0
-    import asyncio
-
-    from ...genome.service import EvolveConfig
-
-    for name, value, least in (
-        ("generations", generations, 1),
-        ("population", population, 4),
-        ("runs", runs, 1),
-    ):
-        if value < least:
-            raise ConfigError(f"--{name} {value} is too few; at least {least}")
-    if not 0 < cpu_share <= 1:
-        raise ConfigError(f"--cpu-share {cpu_share:g} is no share of a core; from 0 to 1")
-    if export is not None and export.exists():
-        raise ConfigError(f"{export} exists; give another name, or move it away")
-    began_s = time.monotonic()
-    how = EvolveConfig(population=population, generations=generations, cpu_share=cpu_share)
-    if history is None:
-        job = _rehearsed(config, scenario, runs, how, seed)
-    else:
-        job = _recorded(config, history, how, seed)
-    bred = asyncio.run(_bred(job, generations, out))
-    view = _evolved(bred, time.monotonic() - began_s, seed)
-    if export is not None:
-        _export(export, bred, view)
-    if out.is_text:
-        _tell(view, out)
-    else:
-        out.show(view)
-    return 0 if view.changes else 1
-
-
-def _recorded(config: Path | None, history: Path, how: EvolveConfig, seed: int) -> Job:
-    from ..breeding import order
-
-    if not history.is_file():
-        raise ConfigError(f"{history}: there is no such file; a store is called store.db")
-    return order(history, _config(config, history), evolve=how, seed=seed)
-
-
-def _rehearsed(
-    config: Path | None, scenarios: tuple[str, ...], runs: int, how: EvolveConfig, seed: int
-) -> Job:
-    from ..config import Config, load
-    from ..rehearsed import order
-
-    improved = load(config).config if config is not None else Config()
-    # As many evaluations for the polish as for two generations: each of them takes its time.
-    how = structs.replace(how, polish=2 * how.population)
-    return order(improved, scenarios, runs=runs, evolve=how, seed=seed)
-
-
-async def _bred(job: Job, generations: int, out: Out) -> Bred:
-    from ...genome.breeder import Worker
-    from ...genome.task import Advanced, Failed
-
-    async with Worker(job) as worker:
-        while isinstance(report := await worker.report(), Advanced):
-            _progress(report, generations, out)
-    if isinstance(report, Failed):
-        raise ConfigError(report.reason)
-    return report
-
-
-def _progress(report: Advanced, generations: int, out: Out) -> None:
-    state = report.state
-    left_s = report.wall_s / state.generation * (generations - state.generation)
-    left = f"about {format_duration(left_s)} left" if left_s else "examining the best"
-    out.note(
-        f"generation {state.generation} of {generations}: {state.evaluations:.0f} evaluations, "
-        f"hypervolume {state.hypervolume:.4f}, {len(state.archive.points)} that nothing beats, "
-        f"{left}"
-    )
-
-
-def _evolved(bred: Bred, seconds: float, seed: int) -> EvolvedView:
-    import random
-
-    from ...core.evidence import gain_of
-
-    rng = random.Random(seed)  # noqa: S311  Resampling is no secret.
-    gain = gain_of(bred.hold_out.incumbent, bred.hold_out.candidate, rng.random)
-    return EvolvedView(
-        evaluations=round(bred.state.evaluations, 1),
-        seconds=round(seconds, 2),
-        hypervolume=bred.state.hypervolume,
-        incumbent=bred.incumbent,
-        knee=bred.winner,
-        changes={
-            name: (bred.incumbent[name], value)
-            for name, value in bred.winner.items()
-            if bred.incumbent[name] != value
-        },
-        holdout_improvement=gain.mean,
-        holdout_improvement_low=gain.low,
-        support=bred.support,
-    )
-
-
-def _tell(view: EvolvedView, out: Out) -> None:
-    if not view.changes:
-        out.line(f"nothing better was found in {view.evaluations:.0f} evaluations")
-        return
-    out.line(
-        f"saves {view.holdout_improvement:.0%} of the user harm on held-out incidents "
-        f"({view.holdout_improvement_low:.0%} at least), found in {view.evaluations:.0f} "
-        f"evaluations and {format_duration(view.seconds)}"
-    )
-    rows = [(gene, _value(old), _value(new)) for gene, (old, new) in view.changes.items()]
-    out.table(("GENE", "IN FORCE", "FOUND"), rows)
-
-
-def _config(path: Path | None, history: Path) -> Any:
-    import asyncio
-
-    from ..config import load, parse
-    from ..store import Archive
-
-    if path is not None:
-        return load(path).config
-
-    async def newest() -> str:
-        async with Archive(history) as archive:
-            versions = await archive.configs(limit=1)
-        if not versions:
-            raise ConfigError(f"{history} holds no configuration; name one: evolve CONFIG")
-        return versions[0].text
-
-    return parse(asyncio.run(newest()), f"configuration in {history}").config
+    steer(state, out, wish="import", genes=_read(file).genes)
 
 
 # --- inside ---------------------------------------------------------------------------------------
 
 
-def _steer(place: Place, out: Out, **wish: Any) -> None:
+def steer(place: Place, out: Out, **wish: Any) -> None:
+    """Tell a running system what a person wants of evolution, and tell the person what it says."""
     socket = state_folder(place) / SOCKET_NAME
     with ControlClient(socket, timeout_s=_STEERED_S) as runtime:
         view = runtime.ask("evolution", SteeredView, **wish)
@@ -457,29 +254,17 @@ def _row(view: GenomeView) -> tuple[str, ...]:
     )
 
 
-def _value(value: Any) -> str:
+def value_of(value: Any) -> str:
+    """A gene, in words."""
     return "as written" if value is None else str(value)
 
 
-def _export(file: Path, bred: Bred, view: EvolvedView) -> None:
-    import msgspec
+def write(file: Path, text: bytes) -> None:
+    """Make a new file.
 
-    from ...core.records import GenomeRecord
-
-    record = GenomeRecord(
-        genome=0,
-        parent=0,
-        origin="bred",
-        signature=bred.state.signature,
-        genes={name: new for name, (_, new) in view.changes.items()},
-        support=view.support,
-        gain=view.holdout_improvement,
-        gain_low=view.holdout_improvement_low,
-    )
-    _write(file, msgspec.json.format(msgspec.json.encode(record), indent=2))
-
-
-def _write(file: Path, text: bytes) -> None:
+    Raises:
+        ConfigError: it is there, or cannot be made.
+    """
     try:
         with file.open("xb") as opened:
             opened.write(text + b"\n")

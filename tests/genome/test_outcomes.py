@@ -64,6 +64,19 @@ def test_another_seed_is_another_world() -> None:
     assert not np.array_equal(one, other)
 
 
+def test_in_other_worlds_the_same_is_on_record_and_the_rest_falls_out_anew() -> None:
+    known = a_history(3).incidents + strangers()
+    one, three = Outcomes(known, a_history(), 1), Outcomes(known, a_history(), 1, worlds=3)
+
+    first, drawn = one.draw("scale", 0, np.arange(43)), three.draw("scale", 0, np.arange(129))
+
+    cured = drawn.cured.reshape(3, 43)
+    assert np.array_equal(cured[0], first.cured)
+    assert not np.array_equal(cured[1], cured[2])
+    recorded = three.draw("replace", 0, np.arange(129)).cured.reshape(3, 43)
+    assert recorded[:, :3].all()
+
+
 def test_what_failed_once_will_rather_fail_again_and_the_last_draw_stands() -> None:
     world = a_world(a_history(), strangers(400))
     every = np.arange(400)

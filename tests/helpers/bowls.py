@@ -16,7 +16,7 @@ from mendel.core.incidents.triage import TriageConfig
 from mendel.errors import ConfigError
 from mendel.genome.scores import Matrix, Scores
 from mendel.genome.space import Space
-from mendel.genome.task import Task
+from mendel.genome.task import Portable, Task
 
 SPACE = Space({"circuit": CircuitConfig(), "triage": TriageConfig()})
 GOALS = np.random.default_rng(3).random((4, SPACE.dimensions)) * 0.2 + 0.4
@@ -52,4 +52,5 @@ def make_task(payload: bytes) -> Task:
         validate=lambda points: harms(points, 2),
         hold_out=lambda points: harms(points, 3),
         support=lambda names: INCIDENTS,
+        portable=lambda: Portable("bowls:make_task", payload),
     )

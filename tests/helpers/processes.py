@@ -113,20 +113,20 @@ class Folder:
             if is_alive(pid):
                 os.kill(pid, signal.SIGKILL)
 
-    def mendel(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def mendel(self, *arguments: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         return subprocess.run(
             (sys.executable, "-c", _PROGRAM, *arguments),
             cwd=self.path,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=timeout_s,
             check=False,
         )
 
-    def ask(self, *arguments: str) -> Any:
+    def ask(self, *arguments: str, timeout_s: float = 30.0) -> Any:
         """What a command answers as JSON."""
-        answer = self.mendel(*arguments, "--output", "json")
+        answer = self.mendel(*arguments, "--output", "json", timeout_s=timeout_s)
         return json.loads(answer.stdout)
 
     @property

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from histories import CONFIG, write_history
 from mendel.errors import ConfigError, PluginError
+from mendel.genome.crew import trial_of
 from mendel.genome.service import EvolveConfig
 from mendel.genome.task import Task
 from mendel.runtime import breeding, rehearsed
@@ -38,6 +39,26 @@ def test_a_task_has_what_history_speaks_of_and_starts_from_what_is_known(tmp_pat
     assert rated[2] < rated[0], "who waits for less notices sooner"
     lots = task.validate(np.stack(task.known)), task.hold_out(np.stack(task.known))
     assert [each.shape for each in lots] == [(3, 12, 4), (3, 12, 4)]
+
+
+def test_another_machine_judges_bit_for_bit_alike_and_needs_no_file(tmp_path: Path) -> None:
+    asyncio.run(write_history(tmp_path / "store.db"))
+    here = a_task(tmp_path / "store.db")
+    (tmp_path / "store.db").unlink()
+
+    portable = here.portable()
+    there = trial_of(portable)
+
+    points = here.space.canonical(np.random.default_rng(1).random((5, here.space.dimensions)))
+    for share in (1.0, 0.1):
+        own, other = here.trial(points, share), there(points, share)
+        assert np.array_equal(own.objectives, other.objectives)
+        assert np.array_equal(own.constraints, other.constraints)
+
+
+def test_a_cluster_needs_an_address(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="the engine dask needs an address"):
+        breeding.order(tmp_path, Config(), evolve=EvolveConfig(engine="dask"), seed=1)
 
 
 def test_support_is_the_fewest_incidents_that_say_something(tmp_path: Path) -> None:

@@ -177,9 +177,11 @@ class TestEvolving:
     @pytest.mark.parametrize(
         ("arguments", "reason"),
         [
-            (("--generations", "0"), "--generations 0 is too few; at least 1"),
-            (("--population", "3"), "--population 3 is too few; at least 4"),
-            (("--cpu-share", "2"), "--cpu-share 2 is no share of a core"),
+            (("--generations", "0"), "--generations 0 cannot be: Expected `int` >= 1"),
+            (("--population", "3"), "--population 3 cannot be: Expected `int` >= 4"),
+            (("--cpu-share", "2"), "--cpu-share 2.0 cannot be: Expected `float` <= 1"),
+            (("--processes", "0"), "--processes 0 cannot be: Expected `int` >= 1"),
+            (("--runs", "0"), "--runs 0 is too few; at least 1"),
         ],
     )
     def test_what_makes_no_sense_is_refused(
