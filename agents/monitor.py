@@ -7,7 +7,7 @@ somebody listens to readings, as a recorder does. When to look and what it means
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import Annotated
 
 from msgspec import Meta
@@ -61,6 +61,7 @@ class Monitor(Agent[MonitorConfig]):
     def __init__(self, config: MonitorConfig, world: World, charts: Mapping[str, Chart]) -> None:
         super().__init__(config)
         self._world = world
+        self._probes: Sequence[Probe] = ()
         self._rounds: Rounds[Probe] = Rounds(charts)
         self._eyes = Eyes(
             self._rounds, config.concurrent_looks, config.tick_s, self._take, self.spawn
@@ -69,7 +70,8 @@ class Monitor(Agent[MonitorConfig]):
 
     async def on_start(self) -> None:
         """Begin to look."""
-        self._rounds.begin(self._world.probes, self.now_s)
+        self._probes = self._world.probes
+        self._rounds.begin(self._probes, self.now_s)
         await self._tell(self._sweep.annotations(self.now_s))
         self.spawn(self._eyes.look_around(), name="look around")
         await self._sweep_later()
@@ -104,7 +106,10 @@ class Monitor(Agent[MonitorConfig]):
     @on(ConfigChanged)
     async def rearrange(self, _: ConfigChanged) -> None:
         """The world may have other probes now."""
-        await self._tell(self._rounds.rearrange(self._world.probes, self.now_s))
+        probes = self._world.probes
+        if probes is not self._probes:
+            self._probes = probes
+            await self._tell(self._rounds.rearrange(probes, self.now_s))
 
     @on(ProbeNow)
     @on(ActionStarted)

@@ -76,6 +76,10 @@ class Topology:
     Args:
         components: all of them; names are unique and every dependency is among them.
         targets: what is looked at beside them: replicas and edges.
+
+    Attributes:
+        components: by name.
+        names: of all that can be healthy or not: components and targets.
     """
 
     def __init__(self, components: Iterable[Component], targets: Iterable[str] = ()) -> None:
@@ -88,6 +92,8 @@ class Topology:
         self._above = {name: tuple(others) for name, others in above.items()}
         self._parts: dict[str, dict[str, None]] = {}
         self._edges_from: dict[str, dict[str, None]] = {}
+        targets = tuple(targets)
+        self.names: frozenset[str] = frozenset((*self.components, *targets))
         for target in targets:
             home = home_of(target)
             if target != home:

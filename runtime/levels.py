@@ -50,7 +50,7 @@ def exchange(
         ConfigError: there is no such component.
     """
     new = with_level(config, known_component(parts, component), level)
-    put_into_force(prepare(config, new, world, (), ()), parts, world, publish, now_s)
+    put_into_force(prepare(config, new, parts, world, (), ()), parts, world, publish, now_s)
     return new
 
 

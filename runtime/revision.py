@@ -26,7 +26,7 @@ from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, S
 from typing import Any, Protocol, TypeGuard
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from ..agents.agent import convert_config
 from ..agents.guards.guard import GuardConfig
@@ -41,9 +41,12 @@ from ..bus.messages import (
     Reconfigured,
     ResourcesChanged,
 )
+from ..core.incidents.treatment import Care
 from ..core.levels import Ceiling, Level
 from ..core.policy import Pause
 from ..core.pressure import Relief
+from ..core.watching.rounds import Chart
+from ..core.watching.watch import WatchConfig
 from ..documents.document import format_path
 from ..errors import ConfigError, MendelError, Problem
 from .changes import differences, fixed
@@ -86,6 +89,22 @@ class Settings(Struct, frozen=True):
     old: dict[str, Any]
 
 
+class Charts(Struct, frozen=True):
+    """What becomes of the charts: only what differs costs anything in the step.
+
+    Attributes:
+        gone: targets that nobody looks at any more.
+        fresh: charts of new targets.
+        others: those with other probes, which have to know at once.
+        revised: those with other settings, which take them with their next sample.
+    """
+
+    gone: Sequence[str]
+    fresh: Mapping[str, Chart]
+    others: Sequence[tuple[Chart, WatchConfig, Mapping[str, float]]]
+    revised: Sequence[tuple[Chart, WatchConfig]]
+
+
 class Revision(Struct, frozen=True):
     """All that a new configuration comes to, ready to be put into force.
 
@@ -94,23 +113,24 @@ class Revision(Struct, frozen=True):
         new: the one that is to hold.
         design: of all components.
         equipment: for a world that changes with it, or None.
+        charts: what becomes of them.
+        levels: the former and the new one of components for which they differ.
         agents: those whose settings are others.
         guards: settings of guards that are others, by target.
+        fresh: components that were not there before.
+        changes: what is different, in words.
     """
 
     old: Config
     new: Config
     design: Design
     equipment: Any
+    charts: Charts
+    levels: Mapping[str, tuple[Level, Level]]
     agents: Sequence[Settings]
     guards: Mapping[str, GuardConfig]
-
-    @property
-    def changes(self) -> tuple[str, ...]:
-        """What is different, in words."""
-        found = [str(each) for each in differences(self.old, self.new)]
-        more = len(found) - _CHANGES_SHOWN
-        return tuple(found[:_CHANGES_SHOWN]) + ((f"and {more} more",) if more > 0 else ())
+    fresh: Sequence[ComponentSpec]
+    changes: tuple[str, ...]
 
 
 class Aside(Protocol):
@@ -131,6 +151,7 @@ async def inline(function: Callable[..., Revision], /, *arguments: Any) -> Revis
 def prepare(
     old: Config,
     new: Config,
+    parts: Parts,
     world: World,
     plugins: Iterable[LoadedAgent],
     own: Iterable[Any],
@@ -141,6 +162,7 @@ def prepare(
     Args:
         old: the configuration that holds.
         new: the one that is to hold.
+        parts: the cores.
         world: what is healed.
         plugins: that run and go on, as the new configuration has them.
         own: classes of the system's own agents.
@@ -158,17 +180,22 @@ def prepare(
         components, probes = equipment.components, equipment.probes
         actions = equipment.actions.__getitem__
     before = {each.name: each.guard for each in old.components}
+    plan = _with_known(design(new, components, probes, actions, ceiling=ceiling), parts)
     return Revision(
         old=old,
         new=new,
-        design=design(new, components, probes, actions, ceiling=ceiling),
+        design=plan,
         equipment=equipment,
+        charts=_charts(parts.charts, plan),
+        levels=_levels(parts.casebook.cares, plan.cares),
         agents=_settings(old, new, own, plugins),
         guards={
             each.name: each.guard
             for each in new.components
             if each.guard is not None and each.guard != before.get(each.name)
         },
+        fresh=[each for each in new.components if each.name not in before],
+        changes=_changes(old, new),
     )
 
 
@@ -198,18 +225,16 @@ def put_into_force(
     parts.casebook.experience.config = revision.new.ranking
     is_same = revision.equipment is None
     parts.casebook.reconfigure(plan.cares, None if is_same else plan.topology)
-    for name in [name for name in parts.charts if name not in plan.watches]:
+    for name in revision.charts.gone:
         del parts.charts[name]
-    for name, watch in plan.watches.items():
-        chart = parts.charts.get(name)
-        if chart is None:
-            parts.charts[name] = plan.chart(name)
-            parts.charts[name].watch.expect_from(now_s)
-        elif chart.watch.silent_after_s != plan.silences[name]:
-            for event in chart.reconfigure(watch, plan.silences[name], now_s):
-                publish(event)
-        elif chart.watch.config is not watch:
-            chart.revise(watch)
+    for chart in revision.charts.fresh.values():
+        chart.watch.expect_from(now_s)
+    parts.charts.update(revision.charts.fresh)
+    for chart, watch, silences in revision.charts.others:
+        for event in chart.reconfigure(watch, silences, now_s):
+            publish(event)
+    for chart, watch in revision.charts.revised:
+        chart.revise(watch)
     for problem in parts.board.configure(revision.guards):
         _log.warning("%s", problem)
 
@@ -241,27 +266,17 @@ def relieved(relief: Relief, reasons: Sequence[str], now_s: float) -> ResourcesC
 
 
 def levels_changed(
-    before: Mapping[str, Level],
-    after: Mapping[str, Level],
-    *,
-    who: str,
-    reason: str,
-    now_s: float,
+    revision: Revision, *, who: str, reason: str, now_s: float
 ) -> LevelsChanged | None:
     """The news that components are healed on other levels; None when none is.
 
     Args:
-        before: the level of each component ...
-        after: ... and the one from now on; who comes or goes is no news.
+        revision: what is in force now.
         who: the person or program that wants it so.
         reason: why.
         now_s: loop time.
     """
-    found = {
-        name: (before[name], level)
-        for name, level in after.items()
-        if before.get(name, level) != level
-    }
+    found = revision.levels
     if not found:
         return None
     shown: dict[str, tuple[str, str]] = dict(list(found.items())[:_CHANGES_SHOWN])
@@ -302,6 +317,49 @@ async def settle(world: World) -> None:
     """Start and end the processes that the change calls for."""
     if _is_changeable(world):
         await world.settle()
+
+
+def _changes(old: Config, new: Config) -> tuple[str, ...]:
+    found = [str(each) for each in differences(old, new)]
+    more = len(found) - _CHANGES_SHOWN
+    return tuple(found[:_CHANGES_SHOWN]) + ((f"and {more} more",) if more > 0 else ())
+
+
+def _with_known(plan: Design, parts: Parts) -> Design:
+    """The same with the cares of now where they are equal: letting go of them all takes time."""
+    known = parts.casebook.cares
+    cares = {
+        name: known[name] if known.get(name) == care else care for name, care in plan.cares.items()
+    }
+    return structs.replace(plan, cares=cares)
+
+
+def _levels(
+    before: Mapping[str, Care], after: Mapping[str, Care]
+) -> dict[str, tuple[Level, Level]]:
+    known = (
+        (name, before[name].level, care.level) for name, care in after.items() if name in before
+    )
+    return {name: (old, new) for name, old, new in known if old != new}
+
+
+def _charts(charts: Mapping[str, Chart], plan: Design) -> Charts:
+    others: list[tuple[Chart, WatchConfig, Mapping[str, float]]] = []
+    revised: list[tuple[Chart, WatchConfig]] = []
+    for name, watch in plan.watches.items():
+        chart, silences = charts.get(name), plan.silences[name]
+        if chart is None:
+            continue
+        if chart.watch.silent_after_s != silences:
+            others.append((chart, watch, silences))
+        elif chart.config != watch:
+            revised.append((chart, watch))
+    return Charts(
+        gone=[name for name in charts if name not in plan.watches],
+        fresh={name: plan.chart(name) for name in plan.watches if name not in charts},
+        others=others,
+        revised=revised,
+    )
 
 
 def _check_fixed(old: Config, new: Config) -> None:

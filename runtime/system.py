@@ -285,21 +285,26 @@ class System:
         come, go = turnover(self._plugins, wanted, self.seats)
         stay = [each for each in wanted if each not in come]
         revision = await aside(
-            prepare, self.config, config, self.world, stay, self._own(), self._ceiling(config)
+            prepare,
+            self.config,
+            config,
+            self.parts,
+            self.world,
+            stay,
+            self._own(),
+            self._ceiling(config),
         )
         await ask_agents(self.bus, revision.agents)
-        began_s, former = loop.time(), {each.name for each in self.config.components}
-        levels = self.parts.casebook.levels
+        began_s = loop.time()
         self._put_into_force(revision, began_s)
         self.config, self._plugins = config, tuple(wanted)
-        fresh = [each for each in config.components if each.name not in former]
-        excuse_booting(fresh, self.parts, self.world, began_s)
+        excuse_booting(revision.fresh, self.parts, self.world, began_s)
         now_s = loop.time()
         changed = in_force(
             revision, who=who, reason=reason, source=source, began_s=began_s, now_s=now_s
         )
         self._publish(changed)
-        self._tell_levels(levels, who, reason)
+        self._tell_levels(revision, who, reason)
         self._breed()
         for name in go:
             await self.remove_agent(name)
@@ -322,29 +327,28 @@ class System:
             now_s = asyncio.get_running_loop().time()
             before, self.relief = self.relief, relief
             if relief.ceiling != before.ceiling:
-                config, levels = self.config, self.parts.casebook.levels
-                ceiling = self._ceiling(config)
-                revision = await aside(prepare, config, config, self.world, (), (), ceiling)
+                config, ceiling = self.config, self._ceiling(self.config)
+                revision = await aside(
+                    prepare, config, config, self.parts, self.world, (), (), ceiling
+                )
                 self._put_into_force(revision, now_s)
                 calm = "there is enough to work with again"
-                self._tell_levels(levels, _RESOURCES, "; ".join(reasons) or calm)
+                self._tell_levels(revision, _RESOURCES, "; ".join(reasons) or calm)
             for chart in self.parts.charts.values():
                 chart.stretch = relief.stretch
             self._publish(relieved(relief, reasons, now_s))
 
     def _put_into_force(self, revision: Revision, now_s: float) -> None:
         put_into_force(revision, self.parts, self.world, self._publish, now_s)
-        for chart in self.parts.charts.values():
+        for chart in revision.charts.fresh.values():
             chart.stretch = self.relief.stretch
 
     def _ceiling(self, config: Config) -> Ceiling:
         return config.resources.ceiling(self.relief)
 
-    def _tell_levels(self, before: Mapping[str, Level], who: str, reason: str) -> None:
+    def _tell_levels(self, revision: Revision, who: str, reason: str) -> None:
         now_s = asyncio.get_running_loop().time()
-        news = levels_changed(
-            before, self.parts.casebook.levels, who=who, reason=reason, now_s=now_s
-        )
+        news = levels_changed(revision, who=who, reason=reason, now_s=now_s)
         if news is not None:
             self._publish(news)
 

@@ -161,10 +161,11 @@ class Casebook(Estate):
             topology: the components, when they have changed.
         """
         if topology is not None:
-            self._gone = {*self._gone, *self.topology.components} - topology.components.keys()
+            for name in self.topology.names - topology.names:
+                self.health.pop(name, None)
+            gone = self.topology.components.keys() - topology.components.keys()
+            self._gone = (self._gone | gone) - topology.components.keys()
             self.topology = topology
-            looked_at = [each for name in topology.components for each in topology.parts(name)]
-            self.health = {name: self._known(name) for name in (*topology.components, *looked_at)}
         self.cares = dict(cares)
         for target, incident in self.incidents.items():
             incident.treatment.care = self.cares.get(target, self._stranger)

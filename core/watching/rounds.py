@@ -82,6 +82,11 @@ class Chart:
         self.rows = Rows(watch.config.window_rows)
         self.picture = Picture()
 
+    @property
+    def config(self) -> WatchConfig:
+        """The settings that hold from the next sample on."""
+        return self._next or self.watch.config
+
     def add(self, metrics: Mapping[str, float], now_s: float) -> None:
         """Keep a reading."""
         self.rows.add(now_s, metrics)
