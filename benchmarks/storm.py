@@ -4,7 +4,8 @@
 
 So many components fail for four seconds of every twenty, each at another time; in the middle of
 that one more crashes, right after a look at it. Told is the time from its crash to the proof of its
-recovery, alone and in the storm, and what mendel used of one core meanwhile. `tests/stories` hold
+recovery, alone and in the storm, with the settings that are built in, and what mendel used of one
+core meanwhile. `tests/stories` hold
 the same in virtual time, where only decisions count and not the processor.
 """
 
@@ -23,7 +24,6 @@ from estates import Estate, Service
 from mendel.agents.journal import MemoryJournal
 from mendel.agents.ports import Sample
 from mendel.bus.messages import IncidentClosed, Reading
-from mendel.core.policy import PolicyConfig
 from mendel.runtime.config import Config
 from mendel.runtime.system import System
 
@@ -42,9 +42,8 @@ class Flapping(Service):
 
 async def measure(flapping: int, warm_s: float) -> dict[str, float]:
     estate = Estate([Service("db"), *(Flapping(number) for number in range(flapping))])
-    policy = PolicyConfig(estate_actions=5_000, component_actions=100)
     loop = asyncio.get_running_loop()
-    async with System(Config(policy=policy), estate, MemoryJournal()) as system:
+    async with System(Config(), estate, MemoryJournal()) as system:
         closed, looked = asyncio.Event(), asyncio.Event()
         system.bus.subscribe(f"{IncidentClosed.topic}.db", lambda _: closed.set())
         await asyncio.sleep(warm_s)

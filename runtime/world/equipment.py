@@ -87,9 +87,13 @@ def equip(
         if spec.process is not None
     }
     outfitter = _Outfitter(tools, processes)
-    probes: dict[str, list[Probe]] = {}
+    probes: dict[str, Sequence[Probe]] = {}
     actions: dict[str, Mapping[str, Action]] = {}
+    same = _unchanged(specs, former)
     for spec in specs:
+        if former is not None and spec.name in same:
+            probes[spec.name], actions[spec.name] = former.of[spec.name], former.actions[spec.name]
+            continue
         looks, deeds = _known(spec, former)
         found = _probe_specs(spec).items()
         probes[spec.name] = [
@@ -101,7 +105,7 @@ def equip(
         }
     return Equipment(
         specs={spec.name: spec for spec in specs},
-        components=tuple(map(_component, specs)),
+        components=tuple(same.get(spec.name) or _component(spec) for spec in specs),
         processes=processes,
         probes=tuple(each for found in probes.values() for each in found),
         of=probes,
@@ -150,6 +154,14 @@ class _Outfitter:
                 "`process = { exec = [...] }`, or name a pid file or a command instead"
             )
         return process
+
+
+def _unchanged(specs: Sequence[ComponentSpec], former: Equipment | None) -> Mapping[str, Component]:
+    """Components of which everything stays, so that what was made for them is used again whole."""
+    if former is None:
+        return {}
+    known = {each.name: each for each in former.components}
+    return {spec.name: known[spec.name] for spec in specs if former.specs.get(spec.name) == spec}
 
 
 def _known(

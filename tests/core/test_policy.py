@@ -129,6 +129,13 @@ class TestRates:
 
         assert ruling(policy, "c") == Denied("the estate had 2 actions in the last 60 s", 110.0)
 
+    @pytest.mark.parametrize(("components", "limit"), [(1, 60), (30, 60), (31, 62), (1000, 2000)])
+    def test_the_limit_of_an_estate_grows_with_it_unless_it_is_set(
+        self, components: int, limit: int
+    ) -> None:
+        assert PolicyConfig().estate_limit(components) == limit
+        assert PolicyConfig(estate_actions=7).estate_limit(components) == 7
+
     def test_asking_again_at_the_promised_time_is_not_in_vain(self) -> None:
         policy = a_policy(component_actions=1, component_period_s=0.6)
         policy.started("1", "a", NOTIFY, 0.1)  # 0.1 + 0.6 - 0.6 is a little less than 0.1.

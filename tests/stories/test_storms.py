@@ -9,14 +9,10 @@ from estates import Estate, Service
 from mendel.agents.journal import MemoryJournal
 from mendel.agents.ports import Sample
 from mendel.bus.messages import IncidentClosed, Reading
-from mendel.core.policy import PolicyConfig
 from mendel.runtime.config import Config
 from mendel.runtime.system import System
 
 pytestmark = pytest.mark.virtual_time
-
-# For a thousand components; the defaults are for some tens.
-POLICY = PolicyConfig(estate_actions=5_000, component_actions=100)
 
 
 class Flapping(Service):
@@ -34,7 +30,7 @@ class Flapping(Service):
 async def healed_in_s(flapping: int) -> float:
     """How long it takes to heal a crash that happens in the middle of a storm."""
     estate = Estate([Service("db"), *(Flapping(number) for number in range(flapping))])
-    async with System(Config(policy=POLICY), estate, MemoryJournal()) as system:
+    async with System(Config(), estate, MemoryJournal()) as system:
         closed = asyncio.get_running_loop().create_future()
         system.bus.subscribe(
             f"{IncidentClosed.topic}.db", lambda envelope: closed.set_result(envelope.message)
