@@ -1,8 +1,8 @@
-"""A recording that is larger than memory should be: `mendel replay` streams it.
+"""A recording that is larger than memory should be: `record info` and `mendel replay` stream it.
 
     python benchmarks/streaming.py [--rows 5000000] [--components 50] [--output json|text]
 
-A recording of that many rows is written to a temporary folder; then the command replays it, as a
+A recording of that many rows is written to a temporary folder; then each command reads it, as a
 process of its own, and the most memory that it ever had is told. Two figures show that it streams:
 the memory itself, and that a tenth of the rows needs about as much.
 """
@@ -19,9 +19,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mendel.core.topology import Component
-from mendel.scenarios.recording import SCHEMA, Header, Record, RecordingWriter, Row
+from mendel.scenarios.recording import SCHEMA, Header, Record, RecordingWriter, Row, WriterConfig
 
 TARGET_MB = 200.0
 
@@ -37,30 +38,36 @@ def rows(count: int, components: int) -> Iterator[Record]:
 
 def write(path: Path, count: int, components: int) -> None:
     estate = tuple(Component(name=f"s{number}") for number in range(components))
-    with RecordingWriter(path, Header(schema=SCHEMA, components=estate)) as writer:
+    header, unbounded = Header(schema=SCHEMA, components=estate), WriterConfig(file_bytes_max=None)
+    with RecordingWriter(path, header, unbounded) as writer:
         writer.write(rows(count, components))
 
 
-def replay(path: Path) -> dict[str, float]:
-    """Replay in a process of its own: memory, time and decisions."""
+def mendel(*command: str) -> tuple[Any, dict[str, float]]:
+    """What a command prints, run in a process of its own, and the memory and time that it took."""
     began_s = time.monotonic()
     program = "import sys; from mendel.runtime.cli import main; sys.exit(main())"
     process = subprocess.Popen(
-        [sys.executable, "-c", program, "replay", str(path), "--output", "json"],
+        [sys.executable, "-c", program, *command, "--output", "json"],
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
     printed = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, "the replay failed"
-    (run,) = json.loads(printed)
-    return {
+    assert os.waitstatus_to_exitcode(status) == 0, f"{command[0]} failed"
+    return json.loads(printed), {
         "memory_mb": used.ru_maxrss / 1024.0,
         "cpu_s": used.ru_utime + used.ru_stime,
         "took_s": time.monotonic() - began_s,
-        "until_s": run["outcome"]["until_s"],
-        "incidents": len(run["outcome"]["incidents"]),
     }
+
+
+def read(path: Path) -> dict[str, dict[str, float]]:
+    """What it takes to look into a recording, and to replay it."""
+    _, looked = mendel("record", "info", str(path))
+    (run,), replayed = mendel("replay", str(path))
+    replayed["until_s"] = run["outcome"]["until_s"]
+    return {"info": looked, "replay": replayed}
 
 
 def main() -> None:
@@ -69,22 +76,22 @@ def main() -> None:
     parser.add_argument("--components", type=int, default=50)
     parser.add_argument("--output", choices=("json", "text"), default="text")
     options = parser.parse_args()
-    report = {}
+    report: dict[int, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for count in (options.rows // 10, options.rows):
             path = Path(folder) / f"{count}.jsonl.gz"
             write(path, count, options.components)
             size_mb = path.stat().st_size / 1e6
-            report[count] = {"file_mb": size_mb, **replay(path)}
+            report[count] = {"file_mb": size_mb, **read(path)}
             path.unlink()
     if options.output == "json":
         print(json.dumps({"rows": report, "target_mb": TARGET_MB}))
         return
     for count, each in report.items():
-        print(
-            f"{count:,} rows, {each['file_mb']:.0f} MB: {each['memory_mb']:.0f} MB of memory, "
-            f"{each['cpu_s']:.0f} s of CPU"
-        )
+        print(f"{count:,} rows, {each['file_mb']:.0f} MB")
+        for name in ("info", "replay"):
+            used = each[name]
+            print(f"{name:>8}: {used['memory_mb']:.0f} MB of memory, {used['cpu_s']:.0f} s of CPU")
     print(f"target: {TARGET_MB:.0f} MB")
 
 

@@ -211,7 +211,7 @@ class Difference(Struct, frozen=True):
     """Where two runs part.
 
     Attributes:
-        alike: how many decisions about the same target are alike before.
+        alike: how many decisions of the same agent about the same target are alike before.
         this: what the one decided then; ``None`` when it had nothing more to decide.
         other: what the other did.
     """
@@ -228,7 +228,7 @@ class Difference(Struct, frozen=True):
 
 def drift_s(this: Sequence[Decision], other: Sequence[Decision]) -> float:
     """The longest time between two decisions that are alike, up to where the runs part."""
-    ours, theirs = _by_target(this), _by_target(other)
+    ours, theirs = _courses(this), _courses(other)
     return max((_drift_s(ours[name], theirs.get(name, [])) for name in ours), default=0.0)
 
 
@@ -240,19 +240,32 @@ def _drift_s(this: Sequence[Decision], other: Sequence[Decision]) -> float:
 def first_difference(this: Sequence[Decision], other: Sequence[Decision]) -> Difference | None:
     """Where two runs first decide otherwise about a target; ``None`` when they never do.
 
-    Times are left aside, and so is the order of decisions about different targets: a live run waits
-    for disks and sockets, which no other run repeats.
+    Times are left aside, and so is the order of decisions about different targets, and of what
+    different agents say of one: a live run waits for disks and sockets, which no other run repeats.
+    When two actions end within the time that the Coordinator takes to hear of the first, both ends
+    stand before what follows from it; in virtual time it hears of the first at once.
     """
-    ours, theirs = _by_target(this), _by_target(other)
+    ours, theirs = _courses(this), _courses(other)
     found = [_parting(ours.get(name, []), theirs.get(name, [])) for name in {**ours, **theirs}]
     return min((each for each in found if each), key=lambda each: each.at_s, default=None)
 
 
-def _by_target(decisions: Sequence[Decision]) -> dict[str, list[Decision]]:
-    found: dict[str, list[Decision]] = {}
+def _courses(decisions: Sequence[Decision]) -> dict[tuple[str, str], list[Decision]]:
+    """What one agent has said of one target, in order."""
+    found: dict[tuple[str, str], list[Decision]] = {}
     for each in decisions:
-        found.setdefault(each.message.target, []).append(each)
+        found.setdefault((each.message.target, _speaker(each.message)), []).append(each)
     return found
+
+
+def _speaker(message: Message) -> str:
+    match message:
+        case AnomalyDetected() | AnomalyCleared():
+            return "monitor"
+        case ActionFinished():
+            return "recovery"
+        case _:
+            return "coordinator"
 
 
 def _parting(this: Sequence[Decision], other: Sequence[Decision]) -> Difference | None:

@@ -21,9 +21,6 @@ PROGRAM = "import sys; from mendel.runtime.cli import main; sys.exit(main())"
 # other tests.
 DISK_S = 0.25
 
-# On a machine that is busy, things of the same few milliseconds may change places: to be run alone.
-pytestmark = pytest.mark.long
-
 
 class Recorded(NamedTuple):
     recording: Path

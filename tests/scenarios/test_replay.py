@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mendel.bus.messages import IncidentOpened
+from mendel.bus.messages import ActionFinished, IncidentClosed, IncidentOpened
 from mendel.scenarios.replay import Decision, Difference, first_difference
 
 
@@ -30,3 +30,39 @@ def test_the_earliest_of_several_differences_is_told() -> None:
     late, early = opened("db", 9.0), opened("web", 3.0)
 
     assert first_difference([late], [early]) == Difference(0, None, early)
+
+
+def test_what_different_agents_say_within_a_moment_has_no_order() -> None:
+    ended = ActionFinished(
+        target="db",
+        intent="1-1.isolate",
+        incident="1-1",
+        action="isolate",
+        outcome="succeeded",
+        detail="",
+        duration_s=0.1,
+        finished_s=1.0,
+        settle_s=0.0,
+    )
+    end = Decision(1.0, "ActionFinished", ended)
+
+    assert first_difference([end, opened("db", 1.0)], [opened("db", 1.0), end]) is None
+
+
+def test_what_one_agent_says_of_a_target_has() -> None:
+    first = opened("db", 1.0)
+    closed = Decision(
+        2.0,
+        "IncidentClosed",
+        IncidentClosed(
+            target="db",
+            incident="1-1",
+            outcome="healed",
+            actions=("restart",),
+            onset_s=1.0,
+            opened_s=1.0,
+            closed_s=2.0,
+        ),
+    )
+
+    assert first_difference([first, closed], [closed, first]) == Difference(0, first, closed)
