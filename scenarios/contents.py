@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from ..bus.messages import (
     ActionFinished,
+    AgentStarted,
     ApprovalGiven,
     IncidentOpened,
     Message,
@@ -79,7 +80,8 @@ class Contents(Struct, frozen=True, kw_only=True):
         seed: of everything random in that run.
         run: number of that run, first part of the names of its incidents.
         broken: faults and labels in it; ``None`` when it has neither, for then nobody knows.
-        start_s: time of its beginning, on its clock.
+        start_s: when its healer began, on its clock: with the first agent, for what mendel runs is
+            started before it and after the file is opened.
         start_utc: wall time of that moment, in seconds since the epoch.
         last_s: time of its last row.
         skipped: rows of calls that the program itself had measured; nobody can measure them again.
@@ -131,6 +133,7 @@ def survey(recording: Recording) -> Contents:
             case _:
                 pass
     header = recording.header
+    start_s = header.start_s if tally.began_s is None else tally.began_s
     declared = {each.name for each in header.components}
     named = (name for target, _ in tally.lanes for name in sides(target))
     others = dict.fromkeys(name for name in named if name not in declared)
@@ -143,9 +146,9 @@ def survey(recording: Recording) -> Contents:
         seed=header.seed,
         run=tally.run,
         broken=tuple(tally.broken) if tally.knows_truth else None,
-        start_s=header.start_s,
-        start_utc=header.start_utc,
-        last_s=max(tally.last_s, header.start_s),
+        start_s=start_s,
+        start_utc=header.start_utc + start_s - header.start_s,
+        last_s=max(tally.last_s, start_s),
         skipped=tally.skipped,
         damaged=recording.damaged,
         left_out=tally.left_out,
@@ -162,6 +165,7 @@ class _Survey:
         self.broken: list[Broken] = []
         self.knows_truth = False
         self.last_s = 0.0
+        self.began_s: float | None = None
         self.skipped = 0
         self.left_out = 0
         self._names = {kind.__name__ for kind in (*DECISIONS, *INPUTS)}
@@ -173,6 +177,8 @@ class _Survey:
         self.last_s = max(self.last_s, row.at_s)
 
     def add_event(self, event: Event) -> None:
+        if event.kind == AgentStarted.__name__ and self.began_s is None and not self.lanes:
+            self.began_s = event.at_s
         if event.kind not in self._names:
             return
         if len(self.decisions) + len(self.inputs) >= DECISIONS_MAX:
