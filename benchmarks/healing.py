@@ -1,13 +1,17 @@
 """How well estates are healed: every kind of fault, estates of several shapes, several healers.
 
-    python benchmarks/healing.py [--split training|validation] [--seeds 3] [--policies basic,full]
-        [--faults crash,quiet,spike+limplock] [--shapes shop] [--jobs 2] [--output json|text]
+    python benchmarks/healing.py [--split training|validation] [--courses 2 | --seeds 3]
+        [--skip 100] [--policies basic,full] [--faults crash,quiet,spike+limplock] [--shapes shop]
+        [--minutes 5] [--jobs 2] [--output json|text]
 
 A course is an estate and what befalls it, drawn from a seed. Each healer faces the same courses:
 nobody, the policies of the field, mendel at each level (or by a configuration, given as a path),
 and an operator who knows what is to come. What counts is harm to users in error-minutes, with a
 price for every action; the score is the share of the avoidable harm that was avoided (see
 `mendel.scenarios.scoring.score`). What others did is kept, for it does not change with mendel.
+``--courses`` takes so many of each group of faults, in turn over the shapes; ``--seeds`` every
+shape with each of so many seeds, which takes longer by the number of shapes. With ``--minutes``
+it ends by then and tells what everybody has finished, the first course of each group first.
 ``validation`` is for judging only: nothing is ever tuned on its shape or its seeds.
 """
 
@@ -45,7 +49,7 @@ from judging import (
     together,
 )
 from mendel.errors import ConfigError
-from mendel.scenarios.simulator import GROUPS, SPLITS, Group, name_of
+from mendel.scenarios.simulator import GROUPS, SPLITS, Course, Group, Split, name_of
 from msgspec import structs
 from rich.console import Console
 from rich.progress import track
@@ -62,7 +66,7 @@ def main() -> int:
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    verdicts = find_verdicts(tasks, Cache(options.cache), options.jobs)
+    verdicts = find_verdicts(tasks, Cache(options.cache), options.jobs, 60.0 * options.minutes)
     if not verdicts:
         print("no course was finished by everybody", file=sys.stderr)
         return 130
@@ -77,10 +81,7 @@ def main() -> int:
 def tasks_of(options: argparse.Namespace, groups: Sequence[Group]) -> Iterator[Task]:
     """Every policy on every course, and the two ends of the scale in any case."""
     split = SPLITS[options.split]
-    courses = split.courses(
-        groups, shapes=options.shapes, seeds=options.seeds, until_s=options.until_s
-    )
-    for group, course in courses:
+    for group, course in _courses_of(options, split, groups):
         for policy in dict.fromkeys((NOBODY, *options.policies, ORACLE)):
             yield Task(
                 split=split.name,
@@ -93,22 +94,44 @@ def tasks_of(options: argparse.Namespace, groups: Sequence[Group]) -> Iterator[T
             )
 
 
-def find_verdicts(tasks: Sequence[Task], kept: Cache, jobs: int) -> list[Verdict]:
+def _courses_of(
+    options: argparse.Namespace, split: Split, groups: Sequence[Group]
+) -> Iterator[tuple[Group, Course]]:
+    if options.seeds:
+        return split.courses(
+            groups, shapes=options.shapes, seeds=options.seeds, until_s=options.until_s
+        )
+    return split.sample(
+        groups,
+        shapes=options.shapes,
+        count=options.courses,
+        skip=options.skip,
+        until_s=options.until_s,
+    )
+
+
+def find_verdicts(
+    tasks: Sequence[Task], kept: Cache, jobs: int, patience_s: float = 0.0
+) -> list[Verdict]:
     """What came of each task, in their order; played where it is not known.
 
-    Interrupted, it gives what there is of courses that everybody has had.
+    Interrupted, or out of patience (0 for no end of it), it gives what there is of courses that
+    everybody has had.
     """
     verdicts = {number: kept.get(task) for number, task in enumerate(tasks)}
     missing = [number for number, verdict in verdicts.items() if verdict is None]
+    # The first course of each group before the second of any, so that no group is left out.
+    missing.sort(key=lambda number: tasks[number].seed)
     with _pool(jobs) as pool:
         running = {pool.submit(judge, tasks[number]): number for number in missing}
+        done = as_completed(running, timeout=patience_s or None)
         try:
-            for future in _shown(as_completed(running), len(running), "runs"):
+            for future in _shown(done, len(running), "runs"):
                 number = running[future]
                 verdicts[number] = future.result()
                 kept.put(tasks[number], future.result())
-        except KeyboardInterrupt:
-            print("interrupted: only what is finished is told", file=sys.stderr)
+        except (KeyboardInterrupt, TimeoutError):
+            print("not all is finished; told is what everybody has had", file=sys.stderr)
     return _finished(tasks, verdicts)
 
 
@@ -156,7 +179,7 @@ def report_of(options: argparse.Namespace, verdicts: Sequence[Verdict]) -> dict[
     return {
         "machine": {"python": platform.python_version(), "cores": os.cpu_count()},
         "split": options.split,
-        "seeds": options.seeds,
+        "courses": len({(v.group, v.shape, v.seed) for v in verdicts}),
         "until_s": options.until_s,
         "watch": options.watch,
         "policies": policies,
@@ -209,7 +232,7 @@ _HEAD = (
 def show(report: dict[str, Any]) -> None:
     """Print the tables."""
     width = max(len(name) for name in report["policies"]) + 2
-    print(f"{report['split']}, {report['seeds']} seeds, {report['until_s']:g} s each")
+    print(f"{report['split']}, {report['courses']} courses, {report['until_s']:g} s each")
     print(f"{'':{width}}{_HEAD}")
     for name, each in report["policies"].items():
         print(f"{name:{width}}{_row(each)}")
@@ -252,8 +275,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--levels", type=_names, default=(), help="only these levels of mendel")
     parser.add_argument("--faults", type=_names, default=(), help="groups; all by default")
     parser.add_argument("--shapes", type=_names, default=())
-    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    many = parser.add_mutually_exclusive_group()
+    many.add_argument(
+        "--courses", type=int, default=2, help="of each group, in turn over the shapes"
+    )
+    many.add_argument("--seeds", type=int, default=0, help="of every shape in each group")
+    parser.add_argument("--skip", type=int, default=0, help="with --courses: seeds to leave out")
     parser.add_argument("--until-s", type=float, default=900.0)
+    parser.add_argument("--minutes", type=float, default=0.0, help="end by then; 0 for no limit")
     parser.add_argument("--watch", type=_names, default=WATCH)
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     parser.add_argument("--cache", type=Path, default=CACHE)

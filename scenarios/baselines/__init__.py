@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from ..simulator.simulation import Course, Simulation
+from .careful import Careful
 from .network import CircuitBreakers, OutlierDetection
 from .room import Room
 from .runbook import Runbook
@@ -37,6 +38,7 @@ BASELINES: Mapping[str, Sequence[Make]] = {
     "kubernetes": (Kubernetes,),
     "usual": (Kubernetes, Autoscaler, OutlierDetection, CircuitBreakers),
     "runbook": (Runbook,),
+    "careful": (Careful,),
 }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from math import inf
 
 from ...errors import NoData
+from ..faults import Fault
 from ..simulator.estate import USERS, Edge
 from ..simulator.operations import ACTIONS_OF, Operation
 from ..simulator.readings import Instruments, Monitoring
@@ -58,6 +60,35 @@ class Room:
     def is_machine_lost(self, replica: str) -> bool:
         """Whether nothing is heard of the machine that a replica ran on."""
         return bool(self._state.hardware_lost[self._layout.replica(replica)])
+
+    def needs(self, component: str) -> tuple[str, ...]:
+        """What it calls, others' services included."""
+        edges = self._simulation.course.estate.edges
+        return tuple(edge.callee for edge in edges if edge.caller == component)
+
+    def deployed_s(self, component: str) -> float:
+        """When its newest version came; minus infinity for long ago."""
+        return max(
+            (
+                fault.at_s
+                for fault in self._befallen(component)
+                if fault.kind in ("good_deploy", "bad_deploy")
+            ),
+            default=-inf,
+        )
+
+    def is_maintained(self, component: str) -> bool:
+        """Whether announced work goes on there."""
+        now_s = self._simulation.now_s
+        works = (each for each in self._befallen(component) if each.kind == "maintenance")
+        return any(now_s < each.at_s + each.lasts_s for each in works)
+
+    def _befallen(self, component: str) -> Iterator[Fault]:
+        """What has befallen a component so far; for what somebody would have announced."""
+        simulation = self._simulation
+        for fault in simulation.course.faults:
+            if fault.target == component and fault.at_s <= simulation.now_s:
+                yield fault
 
     def can(self, component: str, action: str) -> bool:
         """Whether an action makes sense for a component of its kind."""

@@ -18,6 +18,8 @@ from .simulation import Course
 from .topologies import draw_estate
 
 UNTIL_S = 900.0
+# Not every estate has what a fault needs (a queue, say); so many are tried for each that is wanted.
+_TRIES = 4
 
 Group = tuple[FaultKind, ...]
 
@@ -110,9 +112,49 @@ class Split(Struct, frozen=True, kw_only=True):
                     if all(candidates(kind, estate) for kind in group):
                         yield group, self.course(shape, seed, group, until_s=until_s)
 
+    def sample(
+        self,
+        groups: Sequence[Group] = GROUPS,
+        *,
+        shapes: Sequence[str] = (),
+        count: int = 2,
+        skip: int = 0,
+        until_s: float = UNTIL_S,
+    ) -> Iterator[tuple[Group, Course]]:
+        """So many courses of each group, in turn over the shapes, each with a seed of its own.
+
+        Neighbouring groups begin with different shapes, so that few courses show every shape. A
+        group whose faults can befall nothing of what is drawn gets fewer, or none.
+
+        Args:
+            groups: of scenarios.
+            shapes: of the estates; all of the split when none is named.
+            count: of the courses of each group.
+            skip: seeds that are left out, from the split's first; to look at courses never seen.
+            until_s: how long each is followed.
+
+        Raises:
+            ConfigError: a shape or seed belongs elsewhere.
+        """
+        shapes = shapes or self.shapes
+        first = self.seeds[0] + skip
+        for number, group in enumerate(groups):
+            drawn = 0
+            for turn in range(_TRIES * count):
+                shape, seed = shapes[(number + turn) % len(shapes)], first + turn
+                self.check(shape, seed)
+                estate = draw_estate(shape, seed)
+                if all(candidates(kind, estate) for kind in group):
+                    yield group, self.course(shape, seed, group, until_s=until_s)
+                    drawn += 1
+                if drawn == count:
+                    break
+
 
 TRAINING = Split(
     name="training", shapes=("shop", "chain", "fan_out", "pipeline"), seeds=(0, 10_000)
 )
-VALIDATION = Split(name="validation", shapes=("validation",), seeds=(10_000, 20_000))
+# The seeds from 10,000 to 19,999 are retired: rules of the score were changed after a first table
+# of theirs had been seen (decision note 15), so they judge nothing any more.
+VALIDATION = Split(name="validation", shapes=("validation",), seeds=(20_000, 30_000))
 SPLITS: Mapping[str, Split] = {each.name: each for each in (TRAINING, VALIDATION)}

@@ -154,6 +154,52 @@ class TestRunbook:
         assert "web" in {target for _, _, target in steps}  # It is only a caller.
 
 
+class TestCareful:
+    def test_a_version_that_fails_is_rolled_back_and_its_callers_are_left_alone(self) -> None:
+        bad = faults.bad_deploy("cart", 60.0, severity=1.0)
+
+        steps = done(conduct(a_course(bad, until_s=400.0), "careful"))
+
+        assert [(name, target) for _, name, target in steps] == [("roll_back", "cart")]
+
+    def test_a_replica_is_restarted_once_then_replaced(self) -> None:
+        slow = faults.limplock("cart", 60.0, severity=1000.0, share=0.34)
+
+        steps = done(conduct(a_course(slow, until_s=400.0), "careful"))
+
+        (first_s, *first), (second_s, *second) = (each for each in steps if each[2] == "cart/1")
+        assert (first, second) == (["restart", "cart/1"], ["replace", "cart/1"])
+        assert second_s - first_s >= 90.0
+
+    def test_a_lost_machine_is_not_waited_for(self) -> None:
+        lost = faults.correlated_loss("cart", 60.0, share=0.34)
+
+        steps = done(conduct(a_course(lost, until_s=400.0), "careful"))
+
+        assert [(name, target) for _, name, target in steps] == [("replace", "cart/1")]
+
+    def test_busy_is_not_broken(self) -> None:
+        more = faults.overload("*", 60.0, severity=2.5)
+
+        steps = done(conduct(a_course(more, until_s=90.0), "careful"))
+
+        assert {name for _, name, _ in steps} <= {"scale", "notify"}
+        assert steps[0][1] == "scale"
+
+    def test_a_disk_is_cleaned_up_before_it_is_full(self) -> None:
+        fills = faults.disk_fill("db", 60.0, severity=0.005)
+
+        simulation = conduct(a_course(fills, until_s=400.0), "careful")
+
+        assert done(simulation)[0][1:] == ("clean_up", "db")
+        assert simulation.harm() < nobody(a_course(fills, until_s=400.0)).harm
+
+    def test_announced_work_is_left_alone(self) -> None:
+        work = faults.maintenance("cart", 60.0, lasts_s=200.0)
+
+        assert done(conduct(a_course(work, until_s=240.0), "careful")) == []
+
+
 def test_nobody_does_what_makes_no_sense_for_a_component() -> None:
     hang, outage = faults.hang("db", 60.0), faults.dependency_outage("advice", 60.0)
 
