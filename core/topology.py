@@ -129,6 +129,10 @@ class Topology:
         """Components that need it directly, in order of declaration."""
         return tuple(other.name for other in self.components.values() if name in other.depends_on)
 
+    def doors(self, name: str) -> tuple[str, ...]:
+        """Where users come in whose requests may need the component: itself or those above it."""
+        return tuple(each for each in (name, *self.above(name)) if not self.above(each))
+
     def _reach(self, start: str) -> tuple[str, ...]:
         found: dict[str, None] = {}
         layer: tuple[str, ...] = (start,)

@@ -8,9 +8,20 @@ the others. What nobody speaks for is *unknown*, and said to be so.
 """
 
 from .diagnose import Diagnosis, diagnose
+from .plain import plainly
 from .remedies import Step
 from .rules import Hypothesis
 from .scene import Scene
 from .signs import LADDER, Signs, signs_of
 
-__all__ = ["LADDER", "Diagnosis", "Hypothesis", "Scene", "Signs", "Step", "diagnose", "signs_of"]
+__all__ = [
+    "LADDER",
+    "Diagnosis",
+    "Hypothesis",
+    "Scene",
+    "Signs",
+    "Step",
+    "diagnose",
+    "plainly",
+    "signs_of",
+]

@@ -244,7 +244,7 @@ class Casebook(Estate):
         effects: list[Effect] = []
         for name in dict.fromkeys((*sides(target), *topology.above(home), *needed)):
             incident = self.incidents.get(name)
-            if incident is not None and incident.care.abilities.diagnoses:
+            if incident is not None and incident.care.chooses:
                 effects += incident.look_again(now_s)
         return effects
 

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from ...bus.messages import Status
 from ..detection.shapes import signature_of
-from ..diagnosis import LADDER, Diagnosis, Scene, Signs, diagnose
+from ..diagnosis import LADDER, Diagnosis, Scene, Signs, diagnose, plainly
 from ..diagnosis.remedies import meaning_of
 from ..health import of_component
 from ..levels import Level
@@ -156,11 +156,13 @@ class Estate:
     def witnesses(self, incident: CaseFile) -> Sequence[str]:
         """All that the target needs; where diagnoses are made also its parts, calls, callers."""
         below = self.topology.below(incident.target)
-        if not incident.care.abilities.diagnoses:
+        if not incident.care.chooses:
             return below
         name, topology = incident.target, self.topology
         mine = (name, *topology.parts(name), *topology.edges_from(name))
-        return tuple(dict.fromkeys((*mine, *below, *topology.callers(name))))
+        who = (*mine, *below, *topology.callers(name))
+        doors = () if incident.care.abilities.diagnoses else topology.doors(name)
+        return tuple(dict.fromkeys((*who, *doors)))
 
     def has_looked(self, incident: CaseFile) -> bool:
         """Whether all of them were looked at since the present triage began."""
@@ -187,7 +189,17 @@ class Estate:
             freed_s=incident.freed_s,
             now_s=now_s,
         )
-        return diagnose(scene, self._declared)
+        found = diagnose(scene, self._declared)
+        if incident.care.abilities.diagnoses:
+            return found
+        is_same = incident.diagnosis is not None and incident.diagnosis.cause == found.cause
+        return plainly(
+            found,
+            scene,
+            self._declared,
+            since_s=incident.diagnosed_s if is_same else now_s,
+            is_drawn=_is_drawn(incident),
+        )
 
     def _annotation(self, name: str) -> Annotation:
         """What is known of a component; a deployment that was rolled back is none any more."""
@@ -231,7 +243,7 @@ class Estate:
     def _stops_more_than_is_ill(self, incident: CaseFile, action: ActionFacts) -> bool:
         """Where replicas can be taken in turn, a plan does not stop all while some still serve."""
         care = incident.care
-        if care.abilities.diagnoses or action.name != "restart" or action.target:
+        if care.chooses or action.name != "restart" or action.target:
             return False
         answers = condition_of(incident.scores).answers or self.serves(incident, action)
         return "rolling_restart" in care.plan and answers
@@ -377,5 +389,10 @@ class Estate:
 
 def _is_meant(incident: CaseFile) -> bool:
     """Whether it crossed a line that somebody drew for a plan that somebody wrote."""
+    return bool(incident.care.playbook.plan) and _is_drawn(incident)
+
+
+def _is_drawn(incident: CaseFile) -> bool:
+    """Whether it crossed a line that somebody drew."""
     metrics = {name.rpartition(": ")[2] for name in incident.scores}
-    return bool(incident.care.playbook.plan) and not metrics.isdisjoint(incident.care.drawn)
+    return not metrics.isdisjoint(incident.care.drawn)

@@ -263,7 +263,7 @@ class Incident(CaseFile):
         return [*stopped, *self._triage(now_s)]
 
     def _blame(self, *, waited: bool) -> Blame:
-        if self.care.abilities.diagnoses and not waited and not self.desk.has_looked(self):
+        if self.care.chooses and not waited and not self.desk.has_looked(self):
             return Wait("looking at its replicas, its calls and its callers first")
         return Treat(_OWN) if self._own else self.desk.blame(self, waited=waited)
 
@@ -302,7 +302,7 @@ class Incident(CaseFile):
 
     def _next(self, reason: str, now_s: float) -> list[Effect]:
         self._reason = reason
-        if self.care.abilities.diagnoses and not self.treatment.is_undoing:
+        if self.care.chooses and not self.treatment.is_undoing:
             told, hold = self._diagnose(now_s)
             if hold is not None:
                 return [*told, *hold]
@@ -313,6 +313,8 @@ class Incident(CaseFile):
         """Find out what is wrong; what is told of it, and the wait when nothing is to be done."""
         diagnosis = self.desk.diagnose(self, now_s)
         is_news = self.diagnosis is None or diagnosis.cause != self.diagnosis.cause
+        if is_news:
+            self.diagnosed_s = now_s
         self.diagnosis = diagnosis
         told: list[Effect] = [self._tell_diagnosis(diagnosis, now_s)] if is_news else []
         if self.stage is Stage.CONSULTING or self.treatment.has_begun:
@@ -417,6 +419,11 @@ class Incident(CaseFile):
         due_s = now_s + self._facts().timeout_s + self.care.incident.grace_s
         return [self._timer("action", due_s)]
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether it is acted on plain signs only."""
+        return self.care.chooses and not self.care.abilities.diagnoses
+
     def _facts(self) -> ActionFacts:
         """What is known of the last action; the usual, if it has left the configuration."""
         name = self.treatment.action
@@ -424,7 +431,10 @@ class Incident(CaseFile):
 
     def _may_isolate(self, action: ActionFacts | None, now_s: float) -> bool:
         """Whether to keep calls away: not from who answers, unless an action is to stop it."""
-        is_down = not condition_of(self.scores).answers and not self.desk.serves(self, action)
+        condition = condition_of(self.scores)
+        # Who only waits for an answer may be busy; that takes a diagnosis to tell.
+        is_silent = condition.is_gone if self._is_plain else not condition.answers
+        is_down = is_silent and not self.desk.serves(self, action)
         is_whole = action is not None and not action.target and action.name not in _GENTLE
         stops = is_whole and action is not None and action.disruptive
         wanted = (is_down or stops) and not self._isolated
@@ -479,7 +489,7 @@ class Incident(CaseFile):
         if self.treatment.take_back():
             return learned + self._next(f"{action} made it worse", now_s)
         why = f"{action} made it worse and cannot be taken back"
-        if self.care.abilities.diagnoses:  # The next best, unless policy stops the line.
+        if self.care.chooses:  # The next best, unless policy stops the line.
             return learned + self._try_again(why, now_s)
         return learned + self._escalate(why, now_s)
 
@@ -504,7 +514,7 @@ class Incident(CaseFile):
     def _try_again(self, reason: str, now_s: float) -> list[Effect]:
         self._held_since_s = None
         wait_s = self.treatment.pause_s()
-        self._looks_anew = self.care.abilities.diagnoses
+        self._looks_anew = self.care.chooses
         effects = self._go(Stage.WAITING, f"{reason}; goes on in {wait_s:g} s", now_s)
         return [*effects, self._timer("retry", now_s + wait_s)]
 

@@ -77,6 +77,15 @@ class Care(Struct, frozen=True, kw_only=True):
     drawn: tuple[str, ...] = ()
 
     @property
+    def chooses(self) -> bool:
+        """Whether the next step is chosen by what is seen.
+
+        Levels that do not diagnose walk a plan that somebody wrote as it stands, and that of its
+        kind where there is nothing to choose from.
+        """
+        return self.abilities.diagnoses or bool(self.parts and not self.playbook.plan)
+
+    @property
     def abilities(self) -> Abilities:
         """What its level can do."""
         return LEVELS[self.level]
@@ -386,10 +395,12 @@ class Treatment:
         return ranked[0].action
 
     def _open(self) -> Sequence[str]:
-        if self._prescribed is None:
-            return open_actions(self.care.plan, self.attempts, self.care.playbook)
+        playbook = self.care.playbook
         # What was refuted is not repeated: a diagnosis has something else, or a person has.
-        once = structs.replace(self.care.playbook, attempts=1)
+        once = structs.replace(playbook, attempts=1)
+        if self._prescribed is None:
+            how = once if self.care.chooses and not playbook.plan else playbook
+            return open_actions(self.care.plan, self.attempts, how)
         steps = open_actions(tuple(self._prescribed), self.attempts, once)
         # What helped and did not last comes after what was not tried, and not a third time.
         tries = Counter(each.action for each in self.attempts if each.verdict == "helped")

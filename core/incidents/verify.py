@@ -64,6 +64,11 @@ class Condition(Struct, frozen=True, order=True):
         """Whether nothing says that it does not answer, or wrongly."""
         return self.gravity < _GRAVITY["ok"]
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody is there who could answer."""
+        return self.gravity >= _GRAVITY["reachable"]
+
 
 def condition_of(scores: Mapping[str, float]) -> Condition:
     """Sum up the metrics that are in alarm.

@@ -60,6 +60,20 @@ def test_replicas_and_edges_are_parts_of_their_component() -> None:
     assert (home_of("web/1>cart/2"), sides("web/1>cart/2")) == ("cart", ("web", "cart"))
 
 
+def test_users_come_in_where_nobody_else_calls() -> None:
+    shop = Topology(
+        [
+            Component(name="web", depends_on=("cart",)),
+            Component(name="app", depends_on=("cart",)),
+            Component(name="cart", depends_on=("db",)),
+            Component(name="db"),
+        ]
+    )
+
+    assert shop.doors("db") == shop.doors("cart") == ("web", "app")
+    assert shop.doors("web") == ("web",)
+
+
 def test_callers_need_it_directly() -> None:
     topology = a_topology(db="", cart="db", web="cart", ads="db")
 

@@ -206,7 +206,7 @@ class ForgetsToChangeTheLevel(Mutant):
 
 class BlamesNobodyElse(Mutant):
     def watch(self, target: str, actions: Any = None, **options: Any) -> None:
-        super().watch(target, actions, **{**options, "depends_on": ()})
+        super().watch(target, actions, **{**options, "depends_on": (), "plan": ["restart"]})
 
 
 class NeverAsksAPerson(Mutant):
