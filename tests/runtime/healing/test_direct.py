@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -20,7 +21,9 @@ from mendel.runtime.replay import builder
 from mendel.runtime.system import System
 from mendel.scenarios.catalogue import FaultKind
 from mendel.scenarios.replay import Outcome, replay
+from mendel.scenarios.shipped import find_scenario, shipped
 from mendel.scenarios.simulator import SimulatedWorld, draw_course
+from mendel.scenarios.staging import stage
 from mishaps import LEVELS, UNTIL_S, Day, Mishap, MishapEstate, a_config, days
 
 Told = tuple[Outcome, Sequence[Record]]
@@ -86,6 +89,25 @@ def test_in_simulated_estates(shape: str, kind: FaultKind, seed: int, level: Lev
 
     through_agents = healed(System, world(), config, 200.0)
     assert_equal(through_agents, healed(DirectSystem, world(), config, 200.0))
+
+
+# All of them take ten minutes: make test ARGS="-m long". Those that were drawn stand for the rest.
+PAIRS = [(name, level) for name in shipped() for level in LEVELS]
+DRAWN = random.Random(23).sample(PAIRS, 6)
+
+
+@pytest.mark.parametrize(
+    ("name", "level"),
+    [pytest.param(*pair, marks=[] if pair in DRAWN else pytest.mark.long) for pair in PAIRS],
+)
+def test_in_every_scenario_that_ships(name: str, level: Level) -> None:
+    scenario = find_scenario(name)
+
+    def told(kind: type[System] | type[DirectSystem]) -> Told:
+        staged = stage(scenario)
+        return healed(kind, staged.world, a_config(level), scenario.until_s, staged.pauses)
+
+    assert_equal(told(System), told(DirectSystem))
 
 
 def test_while_hands_are_off() -> None:
