@@ -2,7 +2,7 @@
 
     python benchmarks/healing.py [--split training|validation] [--courses 2 | --seeds 3]
         [--skip 100] [--policies basic,full] [--faults crash,quiet,spike+limplock] [--shapes shop]
-        [--minutes 5] [--jobs 2] [--output json|text]
+        [--minutes 5] [--jobs 2] [--output json|markdown|text]
 
 A course is an estate and what befalls it, drawn from a seed. Each healer faces the same courses:
 nobody, the policies of the field, mendel at each level (or by a configuration, given as a path),
@@ -73,6 +73,8 @@ def main() -> int:
     report = report_of(options, verdicts)
     if options.output == "json":
         print(json.dumps(report, indent=2))
+    elif options.output == "markdown":
+        print("\n".join(_table(report)))
     else:
         show(report)
     return 0
@@ -256,6 +258,39 @@ def _row(policy: dict[str, Any]) -> str:
     )
 
 
+_COLUMNS = (
+    "",
+    "score",
+    "calm",
+    "worst group",
+    "worse than nobody",
+    "unneeded per run",
+    "seen",
+    "named",
+    "healed",
+    "MTTR",
+)
+
+
+def _table(report: dict[str, Any]) -> Iterator[str]:
+    """The figures as a table for a page."""
+    yield f"| {' | '.join(_COLUMNS)} |"
+    yield "|---" * len(_COLUMNS) + "|"
+    for name, each in report["policies"].items():
+        whole = msgspec.convert(each["all_runs"], Judged)
+        cells = (
+            name,
+            _points(each["score"]),
+            _points(each["calm"]),
+            f"{each['worst_group'].replace('_', ' ')} {each['worst_group_score']:.0f}",
+            f"{whole.worse:.0%}",
+            f"{whole.unneeded:.2f}",
+            *map(_share, (whole.detected, whole.named, whole.healed)),
+            _seconds(whole.recovery_s),
+        )
+        yield f"| {' | '.join(cells)} |"
+
+
 def _points(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
 
@@ -286,7 +321,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--watch", type=_names, default=WATCH)
     parser.add_argument("--jobs", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     parser.add_argument("--cache", type=Path, default=CACHE)
-    parser.add_argument("--output", choices=("json", "text"), default="text")
+    parser.add_argument("--output", choices=("json", "markdown", "text"), default="text")
     options = parser.parse_args()
     if options.levels:
         options.policies = options.levels

@@ -3,7 +3,8 @@
 The level that does not weigh causes acts on nothing else. To restart what is only busy, or the
 callers of what is ill, does more harm than to wait, so what is not plain is watched, and in the end
 a person's. Where most of the work is not done and nothing speaks for a cause that no step takes
-away, there is little left to lose, and the plan of the component is walked, each step once.
+away, there is little left to lose, and after a while the plan of the component is walked, each
+step once.
 
 What was turned down: rules of its own for the simplest level. Two sets of rules about the same
 signs contradict each other sooner or later.
@@ -45,8 +46,8 @@ _FELT_BY_NOBODY = ("crash", "hang", "correlated_loss", "disk_fill", "poison_mess
 # A network heals by itself within a minute; calls that fail for longer between two who are well
 # go over dead connections.
 _NETWORK_S = 60.0
-# With this share of its work undone there is little to lose.
-_LOST = 0.5
+# With this share of its work undone for so long there is little to lose.
+_LOST, _LOST_S = 0.5, 20.0
 # What is not plain by then is handed to a person.
 _WATCHED_S = 100.0
 
@@ -64,25 +65,29 @@ def plainly(
         is_drawn: whether a line was crossed that somebody drew himself, which asks for the plan.
     """
     first = _in_the_end(found, scene)
-    if first is not None and first.cause in _CURABLE_AFTER_S and _is_felt(first, scene):
-        # What killed them is gone after that; they are not back for it.
-        gone = (each for each in found.hypotheses if each.cause == "crash")
-        steps = {
-            step.key: step
-            for each in dict.fromkeys((first, *gone))
-            for step in steps_for((each,), scene, declared)
-        }
-        until_s = max(found.hold_s, since_s + _CURABLE_AFTER_S[first.cause])
-        return structs.replace(
-            found, where=first.where, steps=tuple(steps.values()), hold_s=until_s
-        )
+    if first is not None and (first.cause in _FELT_BY_NOBODY or _is_felt(scene)):
+        return _treated(first, found, scene, declared, since_s)
     if is_drawn:
         return _blindly(found, since_s)
     is_curable = not found.cause or found.cause in _CURABLE_AFTER_S
-    if is_curable and severity_of(scene) >= _LOST:
-        return _blindly(found, found.hold_s)
+    if first is None and is_curable and severity_of(scene) >= _LOST and _is_felt(scene):
+        return _blindly(found, max(found.hold_s, since_s + _LOST_S))
     until_s = max(since_s, scene.begun_s) + _WATCHED_S
     return structs.replace(found, steps=(), follows_plan=False, hold_s=until_s)
+
+
+def _treated(
+    first: Hypothesis, found: Diagnosis, scene: Scene, declared: Declared, since_s: float
+) -> Diagnosis:
+    # What killed them is gone after that; they are not back for it.
+    gone = (each for each in found.hypotheses if each.cause == "crash")
+    steps = {
+        step.key: step
+        for each in dict.fromkeys((first, *gone))
+        for step in steps_for((each,), scene, declared)
+    }
+    until_s = max(found.hold_s, since_s + _CURABLE_AFTER_S[first.cause])
+    return structs.replace(found, where=first.where, steps=tuple(steps.values()), hold_s=until_s)
 
 
 def _blindly(found: Diagnosis, until_s: float) -> Diagnosis:
@@ -90,7 +95,7 @@ def _blindly(found: Diagnosis, until_s: float) -> Diagnosis:
 
 
 def _in_the_end(found: Diagnosis, scene: Scene) -> Hypothesis | None:
-    """The one hypothesis, if it is plain."""
+    """The one hypothesis, if it is plain and curable."""
     if not found.hypotheses:
         return None
     first, *others = found.hypotheses
@@ -100,12 +105,10 @@ def _in_the_end(found: Diagnosis, scene: Scene) -> Hypothesis | None:
     if first.cause == "partition" and scene.now_s - scene.begun_s >= _NETWORK_S:
         callers = tuple(dict.fromkeys(each.partition(">")[0] for each in first.where))
         return structs.replace(first, cause="stale_pool", where=callers)
-    return first
+    return first if first.cause in _CURABLE_AFTER_S else None
 
 
-def _is_felt(first: Hypothesis, scene: Scene) -> bool:
-    """Whether users feel it, where they come in, or it is not to be borne all the same."""
-    if first.cause in _FELT_BY_NOBODY:
-        return True
+def _is_felt(scene: Scene) -> bool:
+    """Whether users feel anything, where they come in."""
     doors = scene.topology.doors(scene.component)
     return not doors or any(not scene.of(name).is_well for name in doors)

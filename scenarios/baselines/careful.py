@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 from .room import Room
 from .runbook import Alarms
 
 Action = tuple[str, str]
+
+_LIMIT = "memory_limit_bytes"
 
 
 class Careful:
@@ -15,18 +18,20 @@ class Careful:
 
     Nothing is done to what is under announced maintenance, nor to a caller while something that it
     needs is in alarm. A version that alarms within ten minutes of its deployment is rolled back, a
-    full disk is cleaned up, what is busy gets more replicas. A replica that fails its own check is
-    restarted, and replaced when it fails again; a database that fails is failed over. Each step has
-    a minute and a half to help, and is not repeated until the alarm has been over.
+    full disk is cleaned up, what runs out of memory is restarted in turn, what is busy gets fewer
+    requests and more replicas. A replica that fails its own check is restarted, and replaced when
+    it fails again; a database that fails is failed over. Each step has a minute and a half to help,
+    and is not repeated until the alarm has been over.
 
     Source:
-        The order of steps is that of Google's Site Reliability Workbook (2018), ch. 8 and 9
-        (mitigate first: roll back, then move, then add); the lines are those of `Runbook`.
+        Mitigate first, look for the cause later: Google, The Site Reliability Workbook (2018),
+        ch. 9. The lines are those of `Runbook`.
     """
 
     STEP_S = 90.0
     DEPLOY_S = 600.0
     DISK_SHARE = 0.9
+    MEMORY_SHARE = 0.9
     CPU_SHARE = 0.85
     DOUBT_S = 30.0  # So long it may turn out to be only a caller of what is ill.
 
@@ -77,8 +82,11 @@ class Careful:
             yield from self._on("roll_back", component)
         if metrics.get("disk_share", 0.0) >= self.DISK_SHARE:
             yield from self._on("clean_up", component)
+        if metrics.get("memory_bytes", 0.0) >= self.MEMORY_SHARE * metrics.get(_LIMIT, inf):
+            yield from self._on("rolling_restart", component)
         if metrics.get("cpu_share", 0.0) >= self.CPU_SHARE:
             if is_raised:
+                yield from self._on("shed", component)
                 yield from self._on("scale", component)
             return  # Busy is not broken: who restarts it has fewer of them.
         for replica in room.replicas(component):

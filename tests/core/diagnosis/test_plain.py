@@ -14,6 +14,7 @@ HUNG = Signs(known=True, gone="answered", up=0.0, busy=0.0)
 GRAY = Signs(known=True, errors=0.8, busy=0.5)
 SLOW = Signs(known=True, latency=30.0, busy=0.3, busier=0.6)
 ILL = Signs(known=True, errors=0.3)
+DOORS = ("web", "app", "cart", "db")
 
 
 def found(*args: Any, since_s: float = 105.0, is_drawn: bool = False, **fields: Any) -> Diagnosis:
@@ -101,20 +102,23 @@ class TestWhatIsNot:
 
 
 class TestBlindly:
-    @pytest.mark.parametrize(("up", "walks", "hold_s"), [(0.0, True, 100.0), (0.8, False, 205.0)])
+    @pytest.mark.parametrize(("up", "walks", "hold_s"), [(0.0, True, 125.0), (0.8, False, 205.0)])
     def test_the_plan_is_walked_where_there_is_little_to_lose(
         self, up: float, walks: bool, hold_s: float
     ) -> None:
-        unknown = found({"cart": Signs(known=True, up=up)})
+        unknown = found({"cart": Signs(known=True, up=up), "web": ILL}, seen=DOORS)
 
         assert (unknown.cause, unknown.follows_plan, unknown.hold_s) == ("", walks, hold_s)
 
     def test_of_one_that_answers_nobody_and_tells_no_more_a_restart_may_be_all_there_is(
         self,
     ) -> None:
-        silent = found({"cart": Signs(known=True, gone="answered", up=0.0)}, seen=("cart", "db"))
+        ill = {"cart": Signs(known=True, gone="answered", up=0.0), "web": ILL}
+        silent = found(ill, seen=DOORS)
+        unfelt = found({"cart": ill["cart"]}, seen=DOORS)
 
         assert (silent.steps, silent.follows_plan) == ((), True)
+        assert (unfelt.steps, unfelt.follows_plan) == ((), False)
 
     def test_a_line_that_somebody_drew_asks_for_the_plan_at_once(self) -> None:
         drawn = found({"cart": WELL}, is_drawn=True)

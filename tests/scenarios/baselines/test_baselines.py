@@ -183,8 +183,8 @@ class TestCareful:
 
         steps = done(conduct(a_course(more, until_s=90.0), "careful"))
 
-        assert {name for _, name, _ in steps} <= {"scale", "notify"}
-        assert steps[0][1] == "scale"
+        assert {name for _, name, _ in steps} <= {"shed", "scale"}
+        assert steps[0][1] == "shed"
 
     def test_a_disk_is_cleaned_up_before_it_is_full(self) -> None:
         fills = faults.disk_fill("db", 60.0, severity=0.005)
