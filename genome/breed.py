@@ -24,6 +24,8 @@ from .task import Advanced, Bred, Exam, Job, Task
 
 # So many of the archive go to validation; more would let chance choose.
 _EXAMINED = 8
+# So many of those are tried in simulated troubles, one after the other, until one gets through.
+_REHEARSED = 3
 # Shares of the way from the incumbent to the knee that are examined as well.
 _CAUTION = (0.25, 0.5, 0.75)
 
@@ -105,9 +107,10 @@ def _breed(job: Job, task: Task, pace: Pace, tell: Callable[[Advanced], None]) -
         state = told(search.step(state))
     if not state.is_polished and affords_more(state):
         state = told(search.polish(state, rated))
-    winner, validation = _winner(state, task, incumbent, rated, pace)
+    winner = _winner(state, task, incumbent, rated, pace)
+    pair = np.stack((incumbent, winner))
     changed = [each.gene for each in task.space.describe(incumbent, winner)]
-    hold_out = _exam(task.hold_out(np.stack((incumbent, winner))))
+    validation, hold_out = _exam(task.validate(pair)), _exam(task.hold_out(pair))
     pace.keep()
     return Bred(
         state=state,
@@ -118,6 +121,7 @@ def _breed(job: Job, task: Task, pace: Pace, tell: Callable[[Advanced], None]) -
         hold_out=hold_out,
         cpu_s=pace.cpu_s,
         wall_s=pace.wall_s,
+        rehearsal=_rehearsed(task, incumbent, winner, pace),
     )
 
 
@@ -144,15 +148,14 @@ def _knee(state: SearchState, task: Task, rated: Matrix) -> dict[str, Any]:
     return task.space.write(points[knee_of(scores.objectives, rated)])
 
 
-def _winner(
-    state: SearchState, task: Task, incumbent: Matrix, rated: Matrix, pace: Pace
-) -> tuple[Matrix, Exam]:
+def _winner(state: SearchState, task: Task, incumbent: Matrix, rated: Matrix, pace: Pace) -> Matrix:
     """The archived candidate with the least user harm in validation that is no worse in the rest.
 
-    It is the incumbent itself when there is none.
+    It also has to get through the simulated troubles, if there are any, doing no more harm than the
+    incumbent. It is the incumbent itself when there is no such candidate.
     """
     if not state.archive.points:
-        return incumbent, _exam(task.validate(np.stack((incumbent, incumbent))))
+        return incumbent
     points, scores = state.archive.arrays()
     knee = knee_of(scores.objectives, rated)
     acceptable = np.all(scores.objectives <= rated + TOLERANCE * np.abs(rated), axis=1)
@@ -166,11 +169,27 @@ def _winner(
     pace.keep()
     means = examined.mean(axis=1)
     harmless = np.all(means <= means[0] + TOLERANCE * np.abs(means[0]), axis=1)
-    place = int(np.argmin(np.where(harmless, means[:, HARM], np.inf)))
-    if place == 0:
-        return incumbent, _exam(examined[[0, 0]])
-    winner = _plainer(rivals[place - 1], task, incumbent)
-    return winner, _exam(task.validate(np.stack((incumbent, winner))))
+    for place in np.argsort(np.where(harmless, means[:, HARM], np.inf), kind="stable")[:_REHEARSED]:
+        if place == 0 or not harmless[place]:
+            break
+        winner = _plainer(rivals[place - 1], task, incumbent)
+        if _gets_through(_rehearsed(task, incumbent, winner, pace)):
+            return winner
+    return incumbent
+
+
+def _rehearsed(task: Task, incumbent: Matrix, winner: Matrix, pace: Pace) -> Exam | None:
+    if task.rehearse is None:
+        return None
+    return _exam(task.rehearse(np.stack((incumbent, winner)), pace.keep))
+
+
+def _gets_through(exam: Exam | None) -> bool:
+    """Whether a candidate does no more harm in simulated troubles than the incumbent."""
+    if exam is None:
+        return True
+    had, has = (sum(row[HARM] for row in rows) for rows in (exam.incumbent, exam.candidate))
+    return has <= had * (1.0 + TOLERANCE)
 
 
 def _plainer(winner: Matrix, task: Task, incumbent: Matrix) -> Matrix:

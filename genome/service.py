@@ -69,6 +69,8 @@ class EvolveConfig(AgentConfig, frozen=True, kw_only=True):
         generations: how many of them.
         polish: evaluations for the local search at the end.
         seed: of all chance.
+        rehearsals: simulated troubles of the components as they are configured; what did best on
+            recorded incidents must do no more harm in them than what is in force.
         adoption: how much proof a candidate needs.
     """
 
@@ -84,6 +86,7 @@ class EvolveConfig(AgentConfig, frozen=True, kw_only=True):
     generations: Annotated[int, Meta(ge=1, le=10_000)] = 25
     polish: Annotated[int, Meta(ge=0, le=100_000)] = 200
     seed: Annotated[int, Meta(ge=0)] = 1
+    rehearsals: Annotated[int, Meta(ge=0, le=1000)] = 4
     adoption: AdoptionConfig = AdoptionConfig()
 
 
@@ -402,6 +405,12 @@ class GenomeService(Agent[EvolveConfig]):
         )
         await self.journal.commit(record)
         reason = f"it saves {gain.mean:.0%} of the harm of held-out incidents"
+        if bred.rehearsal is not None:
+            closed = gain_of(bred.rehearsal.incumbent, bred.rehearsal.candidate, rng.random)
+            reason += (
+                f", and {closed.mean:.0%} of it in {len(bred.rehearsal.candidate)} simulated "
+                "troubles of these components"
+            )
         await self._end_search(number, record.genome, reason)
         support = bred.support if self.config.mode == "auto" else 0
         proposal = Proposal(

@@ -49,6 +49,8 @@ class Task(Struct, frozen=True):
         hold_out: the same for a lot that is used once, for the winner.
         support: fewest observations that there are of any of some genes.
         portable: the same for another process.
+        rehearse: objectives of points in simulated troubles, shape (n, troubles, m), if there are
+            any; calls what it is given after each of them.
     """
 
     space: Space
@@ -58,6 +60,7 @@ class Task(Struct, frozen=True):
     hold_out: Callable[[Matrix], Any]
     support: Callable[[Sequence[str]], int]
     portable: Callable[[], Portable]
+    rehearse: Callable[[Matrix, Callable[[], None]], Any] | None = None
 
 
 class Job(Struct, frozen=True, kw_only=True, tag="job"):
@@ -135,6 +138,7 @@ class Bred(Struct, frozen=True, kw_only=True, tag="bred"):
         support: fewest observations of anything that the winner changes.
         validation: of the winner, incidents that it was chosen by.
         hold_out: of the winner, incidents that nothing was chosen by.
+        rehearsal: of the winner, simulated troubles; none where there are none to get through.
         cpu_s: CPU time in all.
         wall_s: time in all.
     """
@@ -147,6 +151,7 @@ class Bred(Struct, frozen=True, kw_only=True, tag="bred"):
     hold_out: Exam
     cpu_s: float
     wall_s: float
+    rehearsal: Exam | None = None
 
 
 class Failed(Struct, frozen=True, tag="failed"):

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +45,14 @@ class Material(Struct, frozen=True, kw_only=True):
         config: the configuration in force, as JSON.
         known: genes to start from beside those in force, most important first.
         seed: of the chance in outcomes.
+        rehearsals: simulated troubles of the configured components for the winner.
     """
 
     store: str
     config: bytes
     known: tuple[dict[str, Any], ...] = ()
     seed: int = 0
+    rehearsals: int = 0
 
 
 class Packed(Struct, frozen=True, kw_only=True):
@@ -89,6 +91,7 @@ def order(
         config=msgspec.json.encode(config),
         known=tuple(known),
         seed=seed,
+        rehearsals=evolve.rehearsals,
     )
     return Job(
         task="mendel.runtime.breeding:task_of",
@@ -158,7 +161,20 @@ def _task(packed: Packed) -> Task:
         portable=lambda: Portable(
             "mendel.runtime.breeding:unpacked", msgspec.msgpack.encode(packed)
         ),
+        rehearse=_rehearsal(space, config, agents, material),
     )
+
+
+def _rehearsal(
+    space: Space, config: Config, agents: Sequence[LoadedAgent], material: Material
+) -> Callable[[Matrix, Callable[[], None]], Any] | None:
+    """Simulated troubles of the user's own components, where there are any to simulate."""
+    if not material.rehearsals or not config.components:
+        return None
+    from .simulated import SimulatedTrial, own_courses  # All of mendel, with a world.
+
+    courses = own_courses(config, material.rehearsals, material.seed)
+    return SimulatedTrial(space, config, agents, courses).by_incident
 
 
 def space_of(config: Config, agents: Sequence[LoadedAgent], history: History) -> Space:

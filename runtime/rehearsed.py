@@ -8,35 +8,24 @@ drawn from the same seeds; other seeds are for validation, and others again are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, cast
+from functools import partial
 
 import msgspec
-import numpy as np
-from msgspec import Struct, structs
+from msgspec import Struct
 
-from ..agents.agent import AgentConfig
-from ..agents.journal import MemoryJournal
-from ..agents.ports import World
-from ..agents.registry import LoadedAgent, load_agents
+from ..agents.registry import load_agents
 from ..core.detection.detect import DEFAULT_THRESHOLDS
 from ..errors import ConfigError
-from ..genome.scores import OBJECTIVES, Matrix, Scores
 from ..genome.service import EvolveConfig
-from ..genome.space import Genome, Space
+from ..genome.space import Space
 from ..genome.state import SearchConfig
 from ..genome.task import Job, Portable, Task
-from ..scenarios import replay as replaying
-from ..scenarios.format import Scenario
-from ..scenarios.replay import Outcome
 from ..scenarios.shipped import find_scenario
 from ..scenarios.staging import stage
 from .breeding import workplace
 from .config import Config
-from .genomes import genome_of, with_genome
-from .system import System
-
-# What is worse than anything that can happen, for a candidate that its configs refuse.
-_REFUSED = 1e6
+from .genomes import genome_of
+from .simulated import SimulatedTrial
 
 
 class Material(Struct, frozen=True, kw_only=True):
@@ -97,9 +86,15 @@ def task_of(payload: bytes) -> Task:
     if not space.dimensions:
         raise ConfigError("no field of the configuration has a gene; there is nothing to evolve")
     scenarios = [find_scenario(name) for name in material.scenarios]
+    runs = material.runs
     lots = [
-        SimulatedTrial(space, config, agents, scenarios, range(first, first + material.runs))
-        for first in range(0, 3 * material.runs, material.runs)
+        SimulatedTrial(
+            space,
+            config,
+            agents,
+            [partial(stage, each, seed) for seed in range(at, at + runs) for each in scenarios],
+        )
+        for at in range(0, 3 * runs, runs)
     ]
     return Task(
         space=space,
@@ -110,86 +105,3 @@ def task_of(payload: bytes) -> Task:
         support=lambda _: material.runs * len(scenarios),
         portable=lambda: Portable("mendel.runtime.rehearsed:task_of", payload),
     )
-
-
-class SimulatedTrial:
-    """A `Trial` over scenarios.
-
-    Args:
-        space: that points are from.
-        config: what their genomes change.
-        agents: plug-ins, whose settings are part of the genomes.
-        scenarios: what happens.
-        seeds: of each scenario's courses.
-    """
-
-    def __init__(
-        self,
-        space: Space,
-        config: Config,
-        agents: Sequence[LoadedAgent],
-        scenarios: Sequence[Scenario],
-        seeds: Sequence[int],
-    ) -> None:
-        self._space = space
-        self._config = config
-        self._agents = tuple(agents)
-        self._courses = [(scenario, seed) for seed in seeds for scenario in scenarios]
-        self._known: dict[tuple[bytes, int], list[float]] = {}
-
-    def __call__(self, points: Matrix, share: float = 1.0) -> Scores:
-        """Judge canonical points; see `Trial`."""
-        count = max(1, round(share * len(self._courses)))
-        by_course = self._judge(points, count)
-        refused = np.any(by_course >= _REFUSED, axis=(1, 2))
-        return Scores(by_course.mean(axis=1), refused[:, np.newaxis].astype(float))
-
-    def by_incident(self, points: Matrix) -> Any:
-        """Objectives of points in each course, shape (n, courses, m)."""
-        return self._judge(points, len(self._courses))
-
-    def _judge(self, points: Matrix, count: int) -> Any:
-        rows = [[self._one(point, number) for number in range(count)] for point in points]
-        return np.array(rows)
-
-    def _one(self, point: Matrix, number: int) -> list[float]:
-        key = point.tobytes(), number
-        if key not in self._known:
-            try:
-                genome = self._space.decode(point)
-                self._known[key] = objectives_of(self._run(genome, *self._courses[number]))
-            except ConfigError:
-                self._known[key] = [_REFUSED] * len(OBJECTIVES)
-        return self._known[key]
-
-    def _run(self, genome: Genome, scenario: Scenario, seed: int) -> Outcome:
-        staged = stage(scenario, seed)
-        config = with_genome(self._config, genome)
-        config = structs.replace(config, runtime=structs.replace(config.runtime, seed=seed))
-        agents = [
-            each._replace(config=cast("AgentConfig", genome.get(f"agent.{each.name}", each.config)))
-            for each in self._agents
-        ]
-
-        def build(world: World) -> System:
-            journal = MemoryJournal()
-            return System(config, world, journal, plugins=agents, pauses=staged.pauses)
-
-        return replaying.replay(staged.world, build, scenario.until_s, seed, broken=staged.broken)
-
-
-def objectives_of(outcome: Outcome) -> list[float]:
-    """What a run came to, in the order of `OBJECTIVES`.
-
-    A fault that was not healed counts as lasting to the end.
-    """
-    measures = outcome.measures
-    unhealed = (measures.broken or 0) - (measures.healed or 0)
-    mended_s = measures.recovery.mean_s * measures.recovery.count if measures.recovery else 0.0
-    faults = max(measures.broken or 0, 1)
-    return [
-        outcome.harm or 0.0,
-        (mended_s + unhealed * outcome.until_s) / faults,
-        float(measures.false_alarms or 0),
-        float(measures.actions),
-    ]

@@ -63,6 +63,7 @@ def evolve(
     cpu_share: float = 1.0,
     budget: Annotated[float | None, Parameter(converter=seconds)] = None,
     processes: int = 1,
+    rehearsals: int = 0,
     cluster: str = "",
     export: Path | None = None,
     state: Place = None,
@@ -87,6 +88,8 @@ def evolve(
         budget: processor time that the search may take, such as 30s or 10m; it ends with what it
             has found until then.
         processes: of this machine that judge candidates.
+        rehearsals: simulated troubles of the configured components that the winner has to get
+            through, with --history.
         cluster: address of a Dask scheduler whose workers judge instead: tcp://10.0.0.5:8786.
         export: write what was found to this file, for `mendel genome import`.
     """
@@ -105,6 +108,7 @@ def evolve(
         cpu_share=cpu_share,
         budget_s=budget,
         processes=processes,
+        rehearsals=rehearsals,
         address=cluster,
     )
     began_s = time.monotonic()

@@ -10,7 +10,7 @@ from .policies import Order, Result, nobody, oracle, play
 from .readings import Monitoring
 from .simulation import Course, Simulation
 from .splits import GROUPS, SPLITS, TRAINING, VALIDATION, Group, Split, name_of
-from .topologies import SHAPES, draw_estate
+from .topologies import SHAPES, draw_estate, estate_like
 from .world import SimulatedWorld
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "draw_course",
     "draw_estate",
     "draw_fault",
+    "estate_like",
     "name_of",
     "nobody",
     "oracle",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from msgspec import structs
 
-from ...core.topology import Kind
+from ...core.topology import Component, Kind
 from ...errors import ConfigError
 from .estate import USERS, Edge, Estate, Service, Traffic
 
@@ -47,6 +47,37 @@ def draw_estate(shape: str, seed: int) -> Estate:
     edges = tuple(_patient(edge, rng) for edge in edges)
     sized = _size(services, edges, traffic, rng)
     return Estate(name=shape, services=sized, edges=edges, traffic=traffic)
+
+
+def estate_like(components: Sequence[Component], seed: int) -> Estate:
+    """An estate of the shape that components of a configuration have.
+
+    Everybody calls what it depends on, and users call what nobody else does. What a configuration
+    does not say, sizes and traffic, is drawn as for the other shapes.
+
+    Args:
+        components: at least one.
+        seed: of everything that is drawn.
+
+    Raises:
+        ConfigError: they depend on each other in a circle.
+    """
+    rng = np.random.default_rng((seed, _STREAM))
+    known = {each.name for each in components}
+    called = {name for each in components for name in each.depends_on}
+    services = tuple(_a(each.name, each.kind, rng) for each in components)
+    doors = [each.name for each in components if each.name not in called]
+    edges = [Edge(caller=USERS, callee=name) for name in doors]
+    edges += [
+        Edge(caller=each.name, callee=name)
+        for each in components
+        for name in each.depends_on
+        if name in known
+    ]
+    patient = tuple(_patient(edge, rng) for edge in edges)
+    traffic = Traffic(rate=float(rng.uniform(80.0, 400.0)))
+    sized = _size(services, patient, traffic, rng)
+    return Estate(name="own", services=sized, edges=patient, traffic=traffic)
 
 
 def visits(services: Sequence[Service], edges: Sequence[Edge]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,9 @@ from mendel.genome.space import Space
 from mendel.genome.state import SearchConfig
 from mendel.runtime.config import Config
 from mendel.runtime.genomes import genome_of
-from mendel.runtime.rehearsed import SimulatedTrial
+from mendel.runtime.simulated import SimulatedTrial
 from mendel.scenarios.shipped import find_scenario
+from mendel.scenarios.staging import stage
 
 pytestmark = pytest.mark.timeout(300)
 SHORT = """
@@ -49,7 +51,7 @@ def test_a_gene_of_a_custom_agent_evolves_to_the_better_side_and_others_stay(
     # The rest of the configuration stays, so that a test of one gene takes no minutes.
     space = Space({name: genome[name] for name in ("agent.hesitant", "agent.plain")})
     scenario = find_scenario(str(tmp_path / "short.toml"))
-    trial = SimulatedTrial(space, Config(), agents, [scenario], [1])
+    trial = SimulatedTrial(space, Config(), agents, [partial(stage, scenario, 1)])
     settings = SearchConfig(population=5, generations=2, screening=1, polish=0)
     search = Search(space, trial, settings, seed=3)
     incumbent = space.encode(space.base)

@@ -43,6 +43,7 @@ population = 12
 generations = {generations}
 polish = 60
 cpu_share = 1.0
+rehearsals = {rehearsals}
 
 [agent.genome.adoption]
 shadow = "{shadow}"
@@ -118,10 +119,17 @@ async def come_to_rest(worker: psutil.Process) -> None:
 
 @asynccontextmanager
 async def running(
-    folder: Path, *, mode: str = "auto", generations: int = 6, shadow: str = "200ms"
+    folder: Path,
+    *,
+    mode: str = "auto",
+    generations: int = 6,
+    shadow: str = "200ms",
+    rehearsals: int = 0,
 ) -> AsyncIterator[Witness]:
     file = folder / "mendel.toml"
-    settings = SETTINGS.format(mode=mode, generations=generations, shadow=shadow)
+    settings = SETTINGS.format(
+        mode=mode, generations=generations, shadow=shadow, rehearsals=rehearsals
+    )
     file.write_text(CONFIG + settings)
     if not (folder / ".mendel").exists():
         (folder / ".mendel").mkdir()
@@ -233,7 +241,7 @@ async def test_a_shadow_decides_on_what_is_seen_and_does_nothing(tmp_path: Path)
 async def test_the_live_process_never_loads_the_optimiser(tmp_path: Path) -> None:
     (tmp_path / ".mendel").mkdir()
     await write_history(tmp_path / ".mendel" / "store.db")
-    settings = SETTINGS.format(mode="auto", generations=3, shadow="1h")
+    settings = SETTINGS.format(mode="auto", generations=3, shadow="1h", rehearsals=0)
     (tmp_path / "mendel.toml").write_text(CONFIG + settings)
     script = (
         "import asyncio, sys, mendel\n"
@@ -291,6 +299,18 @@ async def test_a_search_is_gone_on_with_by_the_next_run(tmp_path: Path) -> None:
 
     assert first.search == last.search == 1
     assert first.generation > 3
+
+
+async def test_what_did_best_in_the_past_also_gets_through_simulated_troubles_of_the_same_topology(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, generations=3, rehearsals=2) as witness:
+        await witness.steer("evolve")
+
+        ended = await witness.until(lambda each: isinstance(each, SearchEnded))
+
+        assert ended.genome == 1
+        assert "in 2 simulated troubles of these components" in ended.reason
 
 
 async def test_evolution_rests_while_an_incident_is_open(tmp_path: Path) -> None:
