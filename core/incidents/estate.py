@@ -19,6 +19,7 @@ from ..health import of_component
 from ..levels import Level
 from ..playbook import Attempt
 from ..policy import ActionFacts, Denied, EstateView, Policy, Ruling
+from ..ranking.likeness import Likeness
 from ..ranking.ranking import INSISTENCE, Estimate, Experience
 from ..records import Ailment, ExperienceRecord
 from ..topology import Annotation, Topology, home_of
@@ -191,7 +192,7 @@ class Estate:
         )
         found = diagnose(scene, self._declared)
         if incident.care.abilities.diagnoses:
-            return found
+            return self._recognised(incident, found, now_s)
         is_same = incident.diagnosis is not None and incident.diagnosis.cause == found.cause
         return plainly(
             found,
@@ -200,6 +201,17 @@ class Estate:
             since_s=incident.diagnosed_s if is_same else now_s,
             is_drawn=_is_drawn(incident),
         )
+
+    def _recognised(self, incident: CaseFile, found: Diagnosis, now_s: float) -> Diagnosis:
+        """A diagnosis, with what healed what looked like this before."""
+        ailment = structs.replace(self.ailment(incident), cause=found.cause)
+        known = self._like(incident, ailment, now_s)
+        return structs.replace(found, reason=f"{found.reason}; {known.words}") if known else found
+
+    def _like(self, incident: CaseFile, ailment: Ailment, now_s: float) -> Likeness | None:
+        if not incident.care.abilities.recognises:
+            return None
+        return self.experience.recognise(ailment, now_s)
 
     def _annotation(self, name: str) -> Annotation:
         """What is known of a component; a deployment that was rolled back is none any more."""
@@ -278,6 +290,8 @@ class Estate:
         """Actions in the order in which experience would try them."""
         ailment = self.ailment(incident)
         remedies = incident.treatment.remedies(names, ailment)
+        if known := self._like(incident, ailment, now_s):  # Its experience is that of this one.
+            ailment = structs.replace(ailment, signature=known.signature)
         insistence = INSISTENCE if incident.care.playbook.plan else 1.0
         return self.experience.rank(ailment, remedies, now_s, insistence=insistence)
 

@@ -42,10 +42,8 @@ from ..gene import Gene
 from ..records import Ailment, ExperienceRecord
 from ..units import format_duration
 from .beta import bounds
-
-# What makes things worse teaches more than what merely does nothing. A relapse has to outweigh the
-# cure that it was taken for.
-_WEIGHTS = {"helped": 1.0, "no_effect": 1.0, "failed": 1.0, "worse": 2.0, "relapsed": 2.0}
+from .evidence import WEIGHTS, Evidence
+from .likeness import Cases, Likeness
 
 # What is seen elsewhere counts for a part: in components of other kinds, in those of this kind with
 # other symptoms, in cases like this. Before several kinds were seen, nobody can learn from cases
@@ -135,61 +133,6 @@ class Estimate(Struct, frozen=True, kw_only=True):
     words: str
 
 
-class Evidence:
-    """What is known of an action on one level; weights fade, counts do not.
-
-    Attributes:
-        cured, failed: weight of the cases.
-        timed, log_s, log_s_squared: weight of the cures whose duration is known, and the sums of
-            its logarithm and of the square of that.
-        cures, tries: cases ever seen, for people.
-        at_s: when the weights were last brought up to date ...
-        at_case: ... and after how many cases of the action.
-    """
-
-    __slots__ = (
-        *("at_case", "at_s", "cured", "cures", "failed"),
-        *("log_s", "log_s_squared", "timed", "tries"),
-    )
-
-    def __init__(self) -> None:
-        self.cured = self.failed = self.timed = self.log_s = self.log_s_squared = 0.0
-        self.cures = self.tries = self.at_case = 0
-        self.at_s = -math.inf
-
-    def fade(self, now_s: float, case: int, config: RankingConfig) -> None:
-        """Bring the weights up to date."""
-        elapsed_s = max(0.0, now_s - self.at_s) if self.tries else 0.0
-        halvings = elapsed_s / config.half_life_s + (case - self.at_case) / config.half_life_cases
-        if not halvings:
-            return
-        kept = 2.0**-halvings
-        self.cured *= kept
-        self.failed *= kept
-        self.timed *= kept
-        self.log_s *= kept
-        self.log_s_squared *= kept
-        self.at_s, self.at_case = max(self.at_s, now_s), case
-
-    def add(self, verdict: str, took_s: float) -> None:
-        """Take in one more case."""
-        if verdict == "relapsed":  # It is on record already, as a cure.
-            self.cures -= min(self.cures, 1)
-            self.failed += _WEIGHTS[verdict]
-            return
-        self.tries += 1
-        if verdict != "helped":
-            self.failed += _WEIGHTS[verdict]
-            return
-        self.cures += 1
-        self.cured += 1.0
-        if 0.0 < took_s < math.inf:
-            self.timed += 1.0
-            log_s = math.log(took_s)
-            self.log_s += log_s
-            self.log_s_squared += log_s * log_s
-
-
 _NOTHING = Evidence()
 
 
@@ -237,12 +180,17 @@ class Experience:
         self.config = config or RankingConfig()
         self.forgotten = 0
         self._evidence: OrderedDict[Key, Evidence] = OrderedDict()
+        self._cases = Cases()
 
     def seen_by(self, config: RankingConfig) -> Experience:
         """The same evidence, weighed in another way; what one learns the other knows."""
         other = Experience(config)
-        other._evidence = self._evidence
+        other._evidence, other._cases = self._evidence, self._cases
         return other
+
+    def recognise(self, ailment: Ailment, now_s: float) -> Likeness | None:
+        """The incident that was healed and looked most like this one; ``None`` when none did."""
+        return self._cases.like(ailment, now_s, self.config.half_life_s)
 
     def learn(self, record: ExperienceRecord) -> bool:
         """Take in what an action led to.
@@ -250,8 +198,9 @@ class Experience:
         Returns:
             Whether anything was learned: a verdict that is none teaches nothing.
         """
-        if record.verdict not in _WEIGHTS:
+        if record.verdict not in WEIGHTS:
             return False
+        self._cases.learn(record)
         keys = _keys(record.ailment, record.action)
         case = self._case(keys) + 1
         for key in reversed(keys):  # The most general one last: it is forgotten last.

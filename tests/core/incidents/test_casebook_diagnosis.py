@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from clinic import Clinic, a_care
 from mendel.bus.messages import IncidentDiagnosed, RunAction, Status, Symptom, TargetAnnotated
 from mendel.core.effects import Publish
 from mendel.core.incidents.treatment import Care
+from mendel.core.levels import Level
 from mendel.core.playbook import PlaybookConfig
 from mendel.core.policy import ActionFacts
 from msgspec import structs
@@ -13,24 +15,24 @@ from msgspec import structs
 REPLICAS = ("cart/1", "cart/2", "cart/3")
 
 
-def a_diagnosing_care(*plan: str) -> Care:
-    """Care on level advanced; each replica has a restart and a replacement of its own."""
+def a_diagnosing_care(*plan: str, level: Level = "advanced") -> Care:
+    """Care on a level that diagnoses; each replica has a restart and a replacement of its own."""
     own = {name: ActionFacts(name=name) for name in ("restart", "replace")}
-    care = a_care(*plan, level="advanced")
+    care = a_care(*plan, level=level)
     return Care(
-        plan=care.plan, actions=care.actions, parts=dict.fromkeys(REPLICAS, own), level="advanced"
+        plan=care.plan, actions=care.actions, parts=dict.fromkeys(REPLICAS, own), level=level
     )
 
 
 class Ward(Clinic):
     """A clinic whose looks tell symptoms: those that a test gave a target, or none."""
 
-    def __init__(self) -> None:
+    def __init__(self, level: Level = "advanced") -> None:
         self.symptoms: dict[str, tuple[Symptom, ...]] = {}
         super().__init__(
             {"cart": (), "web": ("cart",)},
             targets=(*REPLICAS, "web>cart"),
-            care=a_diagnosing_care("restart", "replace"),
+            care=a_diagnosing_care("restart", "replace", level=level),
         )
 
     def symptoms_of(self, target: str) -> tuple[Symptom, ...]:
@@ -274,3 +276,26 @@ def test_a_deployment_that_was_rolled_back_is_no_suspect_any_more() -> None:
 
     assert ward.diagnoses[:2] == ["bad_deploy", ""]
     assert ward.actions.count("cart: roll_back") == 1
+
+
+@pytest.mark.parametrize(
+    ("level", "told"),
+    [("full", "; like incident 1-1 (100% alike), healed by replace cart/2"), ("advanced", "")],
+)
+def test_what_looks_like_an_earlier_incident_is_recognised_on_the_level_that_does(
+    level: Level, told: str
+) -> None:
+    ward = Ward(level)
+    ward.suffers("cart/2", "error_rate", 0.8, 0.0)
+    ward.finish("cart/2")
+    ward.symptoms = {}
+    ward.well("cart/2")
+    ward.well("cart")
+    ward.wait(3600.0)
+
+    ward.suffers("cart/3", "error_rate", 0.8, 0.0)
+
+    assert "like incident" not in ward.records["1-1"].diagnosis
+    _, like, words = ward.records["1-2"].diagnosis.partition("; like incident")
+    assert like + words == told
+    assert ward.actions == ["cart/2: replace", "cart/3: replace"]
