@@ -33,13 +33,16 @@ from .calibrate import (
     Calibration,
     place_of,
 )
-from .extremes import Extremes, Rest
+from .extremes import WHOLE_S, Extremes, Rest
 from .lanes import Number, Ops
 from .seasons import DAY_S, WEEK_S, Season
 
 # What the residuals are called where a person reads them.
 KINDS = ("fast", "change", "level", "minutes", "quarter", "spread")
 FAST, CHANGE, LEVEL = 0, 1, 2
+# How far a metric is from its level is what the two means of it say as well, less rashly: a slow
+# error of the level (a weekend, a release that is still being learned) would else be told thrice.
+LEVEL_TOLD_AGAIN = 0.5
 
 # A level is a mean over so many samples, and over at least so many seconds: a metric that is read
 # every second would otherwise forget within a minute what it was like before it fell ill.
@@ -188,8 +191,9 @@ class Scorer:
 
         is_released = self._watch_run(error, floor, taken_s, learns)
         total = self._surprise(value, value - last, floor, is_released, learns)
-        views = self._see(value, taken_s, floor, step_s, learns)
-        self._judge(total, views, is_released, valid, learns)
+        whole = ops.minimum(step_s / WHOLE_S, 1.0)
+        views = self._see(value, taken_s, floor, step_s, learns, whole)
+        self._judge(total, views, is_released, valid, learns, whole)
         self._follow(value, in_day, is_daily, is_released, step_s, learns)
         self._last = where(learns, value, last)
         self._count(learns)
@@ -225,18 +229,18 @@ class Scorer:
         share = ops.maximum(early, SPREAD_SHARE) * (weight / COMMON)
         clip = where((count < FIRST) | is_released, HUGE, CLIP)
         calibrations, up, to_down = self._calibrations, self._up, self._down - self._up
+        maximum, minimum, surprises = ops.maximum, ops.minimum, self.surprises
         total = 0.0
         residuals = (value - self._fast, change, error, minutes, quarter, mean_jump)
         for kind, residual in enumerate(residuals):
-            is_below = residual < 0.0
-            size = ops.maximum(abs(residual) - floor, 0.0)
-            unit = ops.maximum(spreads[kind], floor)
+            is_below, spread = residual < 0.0, spreads[kind]
+            size, unit = maximum(abs(residual) - floor, 0.0), maximum(spread, floor)
             place = place_of(ops, size / unit)
             surprise = calibrations[kind].take(ops, place, is_below * SIDE, weight)
-            self.surprises[kind] = surprise = surprise * (up + is_below * to_down)
+            surprises[kind] = surprise = surprise * (up + is_below * to_down)
             total = total + surprise
-            spreads[kind] = spreads[kind] + share * (ops.minimum(size, clip * unit) - spreads[kind])
-        return total
+            spreads[kind] = spread + share * (minimum(size, clip * unit) - spread)
+        return total - LEVEL_TOLD_AGAIN * surprises[LEVEL]
 
     def _weight(self, is_released: Number, learns: Number) -> Number:
         """How often the sample counts: little if rare; of outliers in a row only the first does."""
@@ -246,7 +250,13 @@ class Scorer:
         return learns * where(is_common, COMMON, rare)
 
     def _see(
-        self, value: Number, taken_s: Number, floor: Number, step_s: Number, learns: Number
+        self,
+        value: Number,
+        taken_s: Number,
+        floor: Number,
+        step_s: Number,
+        learns: Number,
+        whole: Number,
     ) -> Number:
         """Greatest margin past a record in any view: the value, its means, and off its seasons."""
         ops, means = self._ops, self._views
@@ -257,16 +267,19 @@ class Scorer:
         off_day = self._off(self._daily, value, taken_s, step_s, learns)
         off_week = self._off(self._weekly, value, taken_s, step_s, learns)
         age_s = taken_s - self._start_s
+        in_day, in_week = learns & (age_s >= DAY_S), learns & (age_s >= WEEK_S)
+        counts = learns * whole
         views = (
-            (value, learns, 1.0),
-            (means[0], learns, 0.5),
-            (means[1], learns, 0.5),
-            (off_day, learns & (age_s >= DAY_S), 1.0),
-            (off_week, learns & (age_s >= WEEK_S), 0.5),
+            (value, learns, counts, 1.0),
+            (means[0], learns, counts, 0.5),
+            (means[1], learns, counts, 0.5),
+            (off_day, in_day, in_day * whole, 1.0),
+            (off_week, in_week, in_week * whole, 0.5),
         )
+        up, down = self._up, self._down
         greatest = ops.full(0.0)
-        for extremes, (view, counts, worth) in zip(self._extremes, views, strict=True):
-            margin = extremes.take(ops, view, floor, self._up, self._down, counts)
+        for extremes, (view, its, counts, worth) in zip(self._extremes, views, strict=True):
+            margin = extremes.take(ops, view, floor, up, down, its, counts)
             greatest = ops.maximum(greatest, worth * margin)
         return greatest
 
@@ -287,15 +300,18 @@ class Scorer:
         is_released: Number,
         valid: Number,
         learns: Number,
+        whole: Number,
     ) -> None:
         """Score of the sample, and its rank among all scores."""
         ops, where = self._ops, self._ops.where
         is_warm = valid & (self.count >= WARM)
-        margin = self._rest.take(ops, where(total > RECORD_TOTAL, margin, 0.0), is_warm)
-        octaves = ops.octaves(ops.maximum(margin, MARGIN) / MARGIN)
-        record = where(margin > MARGIN, RECORD_SCORE + RECORD_OCTAVE * octaves, 0.0)
+        told = where(is_warm & (total > RECORD_TOTAL), margin, 0.0)
+        margin = self._rest.take(ops, told, is_warm * whole)
         self.margin = margin
-        self.score = score = where(is_warm, total + record, 0.0)
+        if ops.any(margin > MARGIN):
+            octaves = ops.octaves(ops.maximum(margin, MARGIN) / MARGIN)
+            total = total + where(margin > MARGIN, RECORD_SCORE + RECORD_OCTAVE * octaves, 0.0)
+        self.score = score = where(is_warm, total, 0.0)
         place = ops.minimum(score, LAST_PLACE)  # Bins of one: an exponential tail.
         weight = self._weight(is_released, learns & is_warm)
         rank = self._ranks.take(ops, place, ops.full(0), weight)

@@ -82,7 +82,7 @@ def test_an_alarm_says_what_was_expected_and_why_it_is_one() -> None:
 def test_what_never_happened_before_is_told_as_such() -> None:
     detector = a_detector()
 
-    feed(detector, [*latencies(2000), 0.4])
+    feed(detector, [*latencies(2000), 0.4], step_s=60.0)
 
     assert detector.describe("latency_s", 0.4).endswith("; further out than ever before")
 
