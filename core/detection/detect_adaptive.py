@@ -218,7 +218,7 @@ class AdaptiveDetector:
     @property
     def missing(self) -> int:
         """Samples that it has to see before it can raise an alarm."""
-        return max(0, WARM - self._scorer.count)
+        return max(0, WARM - int(self._scorer.count))
 
     def is_bad(self, value: float) -> bool:
         """Whether a value would be out of the present band."""

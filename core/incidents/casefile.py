@@ -96,6 +96,17 @@ class CaseFile:
         self._timers: dict[str, None] = {}
 
     @property
+    def is_drawn(self) -> bool:
+        """Whether it crossed a line that somebody drew."""
+        metrics = {name.rpartition(": ")[2] for name in self.scores}
+        return not metrics.isdisjoint(self.care.drawn)
+
+    @property
+    def is_meant(self) -> bool:
+        """Whether it crossed such a line for a plan that somebody wrote."""
+        return bool(self.care.playbook.plan) and self.is_drawn
+
+    @property
     def is_isolated(self) -> bool:
         """Whether calls are kept away from the target for its sake."""
         return self._isolated

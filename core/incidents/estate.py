@@ -185,7 +185,7 @@ class Estate:
             cold=hands.action.target,
             is_tried=hands.incident == incident.name,
             is_relieved=self.load.objection(incident, _DISRUPTION, now_s) is not None,
-            is_meant=_is_meant(incident),
+            is_meant=incident.is_meant,
             onset_s=incident.onset_s,
             freed_s=incident.freed_s,
             now_s=now_s,
@@ -199,7 +199,7 @@ class Estate:
             scene,
             self._declared,
             since_s=incident.diagnosed_s if is_same else now_s,
-            is_drawn=_is_drawn(incident),
+            is_drawn=incident.is_drawn,
         )
 
     def _recognised(self, incident: CaseFile, found: Diagnosis, now_s: float) -> Diagnosis:
@@ -209,9 +209,8 @@ class Estate:
         return structs.replace(found, reason=f"{found.reason}; {known.words}") if known else found
 
     def _like(self, incident: CaseFile, ailment: Ailment, now_s: float) -> Likeness | None:
-        if not incident.care.abilities.recognises:
-            return None
-        return self.experience.recognise(ailment, now_s)
+        recognises = incident.care.abilities.recognises
+        return self.experience.recognise(ailment, now_s) if recognises else None
 
     def _annotation(self, name: str) -> Annotation:
         """What is known of a component; a deployment that was rolled back is none any more."""
@@ -399,14 +398,3 @@ class Estate:
 
     def _known(self, target: str) -> Status:
         return self.health.get(target, Status.UNKNOWN)
-
-
-def _is_meant(incident: CaseFile) -> bool:
-    """Whether it crossed a line that somebody drew for a plan that somebody wrote."""
-    return bool(incident.care.playbook.plan) and _is_drawn(incident)
-
-
-def _is_drawn(incident: CaseFile) -> bool:
-    """Whether it crossed a line that somebody drew."""
-    metrics = {name.rpartition(": ")[2] for name in incident.scores}
-    return not metrics.isdisjoint(incident.care.drawn)
