@@ -61,7 +61,7 @@ def own_courses(config: Config, count: int, seed: int) -> list[Set]:
     rng = np.random.default_rng((seed, 1))
     cured = [kind for kind, entry in CATALOGUE.items() if entry.cures and kind not in _TAKE_HOURS]
     possible: list[FaultKind] = [kind for kind in cured if candidates(kind, estate)]
-    courses = []
+    courses: list[Set] = []
     for number in range(count):
         kind = possible[int(rng.integers(len(possible)))]
         fault = draw_fault(kind, estate, rng)

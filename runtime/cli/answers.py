@@ -120,7 +120,7 @@ def _of_the_past() -> Mapping[str, Sequence[Any]]:
 def _of_evolution() -> Mapping[str, Sequence[Any]]:
     from ..lineage import FrontView, GenomeView
     from ..views import SteeredView
-    from .genome import EvolvedView
+    from .evolve import EvolvedView
 
     steered = (SteeredView,)
     return {
