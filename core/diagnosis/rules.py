@@ -73,6 +73,9 @@ def _losses(scene: Scene) -> Iterator[Hypothesis]:
     fallen = dead or tuple(each for each in scene.units if _fell(scene, each))
     if not dead and not scene.replicas:
         yield from _some_gone(scene, is_fallen=bool(fallen))
+    if _is_unseen(scene) and _is_cut_off(scene):
+        reason = "nothing is heard of it, and all calls to it fail"
+        yield _hypothesis("crash", (scene.component,), 0.6, reason)
     if not fallen:
         return
     who = _listed(fallen)
@@ -103,6 +106,17 @@ def _some_gone(scene: Scene, *, is_fallen: bool) -> Iterator[Hypothesis]:
         yield _hypothesis("crash", (scene.component,), 0.75, reason)
     elif is_fallen and scene.own.up < 1.0:
         yield _hypothesis("crash", (scene.component,), 0.5, "some of its processes are gone")
+
+
+def _is_unseen(scene: Scene) -> bool:
+    """Whether nothing is seen of it but by those who call it."""
+    return not scene.own.known and not scene.replicas
+
+
+def _is_cut_off(scene: Scene) -> bool:
+    """Whether all who call it get no answer, at once: over a lost network they would wait."""
+    edges = [scene.of(each) for each in scene.edges_in]
+    return bool(edges) and all(e.errors >= _TOTAL and e.latency < _SLOW for e in edges)
 
 
 def _falls(scene: Scene, target: str) -> list[float]:
@@ -174,7 +188,7 @@ def _is_slow(scene: Scene, target: str, units: Sequence[str]) -> bool:
 
 def _is_excused(scene: Scene) -> bool:
     """All of it is slow because of what it needs, or of what it is asked for."""
-    return scene.fails_by_what_it_needs or _is_overloaded(scene)
+    return scene.fails_by_what_it_needs or _is_overloaded(scene) or _is_crowded(scene)
 
 
 def _speeds(ill: Sequence[Signs], *, some: bool) -> list[tuple[str, float]]:
@@ -278,6 +292,8 @@ def _is_bad_edge(seen: Signs) -> bool:
 
 def _is_well_itself(scene: Scene) -> bool:
     own = scene.own
+    if _is_unseen(scene) and _is_cut_off(scene):
+        return False
     sees_itself = not own.known or (own.errors < 0.05 and not own.gone and own.latency < _SLOW)
     return sees_itself and all(
         scene.of(each).is_well or not scene.of(each).known for each in scene.replicas
@@ -319,6 +335,9 @@ def _creeping(scene: Scene) -> Iterator[Hypothesis]:
 def _load(scene: Scene) -> Iterator[Hypothesis]:
     """More work than it can do, by users or by retries; load control sees to it."""
     if not _is_overloaded(scene):
+        if _is_crowded(scene):
+            reason = f"it is late, and asked {scene.own.rate:.1f} times as much as usual"
+            yield _hypothesis("overload", (scene.component,), 0.5, reason)
         return
     edges = [scene.of(each).retries for each in scene.edges_in]
     if max([scene.own.retries, *edges]) >= _RETRIES:
@@ -332,6 +351,15 @@ def _load(scene: Scene) -> Iterator[Hypothesis]:
         else f"{scene.own.rate:.1f} times the usual requests come in"
     )
     yield _hypothesis("overload", (scene.component,), 0.8, reason)
+
+
+def _is_crowded(scene: Scene) -> bool:
+    """Whether all of it is late while more comes in than usual, by users or from a backlog.
+
+    Its processor need not show that: connections or threads may be what is short.
+    """
+    own = scene.own
+    return not own.is_dead and own.rate >= _DEMAND and own.latency >= _SLOW
 
 
 def _is_overloaded(scene: Scene) -> bool:

@@ -49,7 +49,7 @@ from .treatment import (
     Treatment,
 )
 from .triage import Attribute, Blame, Treat, Wait
-from .verify import Conclusion, condition_of
+from .verify import GRAVEST, Conclusion, condition_of
 
 _OWN = "the evidence speaks of it alone"
 # They take the replicas in turn, or put new ones beside them first: the rest goes on serving.
@@ -88,6 +88,7 @@ class Incident(CaseFile):
         super().__init__(name, onset_s, opened_s, Treatment(target, care, past))
         self.desk = desk
         self._reason = ""
+        self._given_up = GRAVEST  # How ill it was when a person was asked.
         self._approval = ""
         self._intent = ""
         self._asks = 0
@@ -139,7 +140,16 @@ class Incident(CaseFile):
         if self.stage is Stage.ATTRIBUTED and anomaly.own:
             self.freed_s = now_s
             return self._treat(_OWN, now_s)
+        if self.stage is Stage.ESCALATED and self._is_graver:
+            reason = "worse than when a person was asked"
+            return self._go(Stage.TRIAGE, reason, now_s) + self._triage(now_s)
         return self.look_again(now_s)
+
+    @property
+    def _is_graver(self) -> bool:
+        """Whether more is known to be wrong than when nothing was left to try."""
+        graver = condition_of(self.scores).gravity > self._given_up.gravity
+        return graver and self.care.abilities.diagnoses
 
     def on_health(self, status: Status, reason: str, now_s: float) -> list[Effect]:
         """The health of the target changed."""
@@ -529,6 +539,7 @@ class Incident(CaseFile):
         told = f"{self.name}.{self.treatment.count(NOTIFY)}" if tell is not None else ""
         isolate = self._isolate(self._reason) if is_news and self._may_isolate(None, now_s) else []
         self.told_s = now_s if is_news else self.told_s
+        self._given_up = condition_of(self.scores)
         return [
             *self._go(Stage.ESCALATED, reason, now_s),
             *isolate,

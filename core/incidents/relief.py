@@ -82,6 +82,7 @@ class Relief(CaseFile):
         self.measures: list[str] = []
         self.relapses = relapses
         self._late_since_s = now_s
+        self._is_crowd = change.crowded
         self._desk = desk
         self._spent: set[str] = set()
         self._step = ""
@@ -104,7 +105,7 @@ class Relief(CaseFile):
         """Whether load explains what is seen, or its measures still have time to show that."""
         if self._releasing:
             return False
-        if self.change.crowded and self.measures:
+        if self._is_crowd and self.measures:
             return True  # Busy is not broken, however long the crowd stays.
         if self.stage in (Stage.WAITING, Stage.ESCALATED, Stage.OBSERVED):
             return False
@@ -130,6 +131,8 @@ class Relief(CaseFile):
         if change.state == "overloaded" and not self.is_overloaded:
             self._late_since_s = now_s
         self.change = change
+        if change.state != "eased":  # What is let in then says nothing of what would come.
+            self._is_crowd = change.crowded
         match change.state, self.stage:
             case "overloaded", Stage.WAITING:
                 return self._next(now_s)

@@ -70,6 +70,10 @@ class Condition(Struct, frozen=True, order=True):
         return self.gravity >= _GRAVITY["reachable"]
 
 
+# Nothing is graver.
+GRAVEST = Condition(gravity=max(_GRAVITY.values()))
+
+
 def condition_of(scores: Mapping[str, float]) -> Condition:
     """Sum up the metrics that are in alarm.
 

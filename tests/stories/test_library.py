@@ -12,9 +12,6 @@ from mendel.scenarios.format import Scenario
 from mendel.scenarios.shipped import find_scenario, shipped
 from mendel.scenarios.staging import stage
 
-# What is right, and is not done yet: the cause is not told from its symptoms.
-NOT_YET = ("check_flapping", "crash_while_blind", "overload")
-
 
 def eager(scenario: Scenario) -> Iterator[Message]:
     """What somebody decides who opens an incident on everybody and restarts them all, twice."""
@@ -60,6 +57,7 @@ HANDS_OFF = ("noisy_neighbour", "partition_blip")
 ALWAYS = (
     "bad_deploy",
     "crash",
+    "crash_while_blind",
     "dependency_down",
     "gray_failure",
     "hang_one_replica",
@@ -76,6 +74,4 @@ ALWAYS = (
 def test_mendel_keeps_what_is_demanded(name: str) -> None:
     (done,) = rerun(shipped()[name], [Setup(None, "full")], Order())
 
-    if name in NOT_YET and done.broken_demands:
-        pytest.xfail(f"not yet: {'; '.join(done.broken_demands)}")
     assert done.broken_demands == ()

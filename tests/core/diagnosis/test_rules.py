@@ -65,6 +65,16 @@ class TestLosses:
         assert first(cold, falls={"cart/2": (100.0,)}) == ("flapping", ("cart/2",))
         assert first(cold, falls={"cart/2": (100.0,)}, warm_s=115.0) == ("", ())
 
+    def test_of_whom_nothing_is_heard_those_who_call_it_are_asked(self) -> None:
+        unseen = ("web>cart", "app>cart", "db")
+        fail = dict.fromkeys(EDGES, signs(errors=1.0))
+
+        assert first(fail, seen=unseen) == ("crash", ("cart",))
+        some = fail | {"app>cart": WELL}
+        assert first(some, seen=unseen) == ("stale_pool", ("web",))
+        waits = dict.fromkeys(EDGES, signs(errors=1.0, latency=30.0))
+        assert first(waits, seen=unseen) == ("partition", EDGES)
+
     def test_several_components_that_lose_something_at_once_were_on_one_machine(self) -> None:
         falls = {"cart/2": (100.0,), "web/1": (101.0,), "db": (99.0,), "mail/1": (20.0,)}
 
@@ -293,3 +303,12 @@ class TestChecks:
     )
     def test_a_check_that_anybody_confirms_is_believed(self, ill: dict[str, Signs]) -> None:
         assert first(ill)[0] != "check_flapping"
+
+
+class TestCrowds:
+    def test_who_is_asked_for_more_than_usual_and_is_late_is_crowded_not_slow(self) -> None:
+        slow = {"latency": 9.0, "busy": 0.4, "busier": 0.8}
+        all_slow = dict.fromkeys(REPLICAS, signs(**slow))
+
+        assert first(all_slow | {"cart": signs(**slow)}) == ("cascade", REPLICAS)
+        assert first(all_slow | {"cart": signs(**slow, rate=1.8)}) == ("overload", ("cart",))

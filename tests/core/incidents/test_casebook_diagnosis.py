@@ -169,6 +169,21 @@ def test_a_line_that_somebody_drew_is_acted_on_by_the_plan_that_somebody_wrote()
     assert done(structs.replace(drawn, playbook=PlaybookConfig())) == []
 
 
+def test_what_a_person_was_asked_about_is_taken_up_again_when_more_is_known_to_be_wrong() -> None:
+    ward = Ward()
+    ward.symptoms["web>cart"] = (a_symptom("latency_s", 3.0, 0.1),)
+    ward.suffers("web>cart", "error_rate", 0.95, 0.0)
+    ward.wait(600.0)
+    assert (ward.stage(), ward.actions) == ("escalated", ["cart: notify"])
+
+    ward.sick("cart", "latency_s")
+    ward.wait(60.0)
+    assert ward.stage() == "escalated"
+
+    ward.suffers("cart", "alive", 0.0, 1.0)
+    assert ward.actions == ["cart: notify", "cart: restart"]
+
+
 def a_ward_that_hangs() -> Ward:
     ward = Ward()
     for target in REPLICAS:

@@ -344,6 +344,19 @@ class TestBesideIncidents:
         assert crowd.stage("web") == "waiting"
         assert "web waiting: overload" in crowd.reasons[1]
 
+    def test_nobody_does_though_nothing_more_can_be_held_back_while_the_crowd_stays(self) -> None:
+        crowd = Crowd(care=a_care("restart", "shed", "unshed"))
+
+        crowd.overload()
+        crowd.finish("web")
+        crowd.wait(60.0)
+        assert crowd.held() == "escalated"
+        crowd.load("eased", crowded=False)
+        crowd.sick("web", "answered")
+        crowd.wait(200.0)
+
+        assert crowd.actions == ["web: shed"]
+
     def test_what_is_gone_is_restarted_all_the_same(self) -> None:
         crowd = Crowd(TestWhere.CHAIN)
 
