@@ -1,8 +1,11 @@
 """How Sphinx builds these pages; `make docs` calls it."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from inspect import cleandoc
 from pathlib import Path
 
+from mendel.core import adoption
+from mendel.core.incidents import incident
 from mendel.core.playbook import DEFAULT_PLANS
 from mendel.core.ranking.priors import BY_CAUSE, BY_KIND
 from mendel.runtime.cli.app import app
@@ -48,6 +51,12 @@ _write_table(
     ("cause", "chance of a cure"),
     ((cause.replace("_", " "), _grades(grades)) for cause, grades in BY_CAUSE.items()),
 )
+
+# The lives of incidents and candidates are drawn where they are decided.
+for _module in (incident, adoption):
+    _name = _module.__name__.rpartition(".")[2]
+    _picture = Path(__file__).with_name(f"states-{_name}.txt")
+    _picture.write_text(cleandoc(_module.__doc__ or "") + "\n", encoding="utf-8")
 
 # A field may be called `type`, and there is more than one.
 suppress_warnings = ["ref.python"]

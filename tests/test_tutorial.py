@@ -1,4 +1,4 @@
-"""The tutorial, read by a machine: its files are written, its commands run, its output compared."""
+"""Tutorial and how-to pages, read by a machine that writes their files and types their commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import pytest
 from processes import eventually
 
-PAGE = Path(__file__).parents[1] / "docs" / "tutorial.md"
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = ("tutorial", "how-to/systemd", "how-to/scenario", "how-to/prometheus")
 _FENCE = re.compile(r"^```(\{code-block\} \w+|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -101,10 +102,11 @@ class Reader:
 
 
 @pytest.mark.timeout(240)
-def test_every_step_of_the_tutorial_does_what_it_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_every_step_of_a_page_does_what_it_says(page: str, tmp_path: Path) -> None:
     reader = Reader(tmp_path)
     try:
-        for step in steps(PAGE.read_text()):
+        for step in steps((DOCS / f"{page}.md").read_text()):
             reader.follow(step)
     finally:
         reader.end()

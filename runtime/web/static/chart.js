@@ -6,6 +6,8 @@ import { value, spoken, clock } from "/words.js";
 const LEFT = 74;
 const RIGHT = 12;
 const CHARTS_MAX = 6;
+// Clocks here show whole seconds, so no two lines may stand within one.
+const STEPS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400];
 
 // Yes-or-no metrics and those that left their band say most; they come first.
 export function ranked(signals) {
@@ -67,7 +69,7 @@ function Chart({ name, times, values, band, range, marks, spans, last }) {
       padding: [8, RIGHT, 0, 0],
       scales: { x: { time: true, range: () => shown.current.range }, y: { range: (_, low, high) => (yesNo ? [-0.1, 1.15] : bounds(low, high, shown.current.band)) } },
       axes: [
-        { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, space: 96, size: last ? 26 : 4, values: (_, splits) => splits.map((each) => (last ? clock(each) : "")) },
+        { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, space: 96, incrs: STEPS_S, size: last ? 26 : 4, values: (_, splits) => splits.map((each) => (last ? clock(each) : "")) },
         { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, size: LEFT, splits: yesNo ? () => [0, 1] : undefined, values: (_, splits) => splits.map((each) => (yesNo ? ["no", "yes"][each] : value(name, each))) },
       ],
       series: [{}, { stroke: colour("--signal"), width: 1.8, spanGaps: false, points: { show: false }, paths: yesNo ? uPlot.paths.stepped({ align: 1 }) : undefined }],

@@ -36,7 +36,7 @@ function single(place, state) {
   const signals = state.signals[place.name] ?? {};
   const latency = signals.latency_s ?? signals.latency_p95_s;
   const paused = view?.paused_s > 0;
-  const notes = [view?.stage && view.stage.replaceAll("_", " "), latency != null && view?.status === "healthy" && value("latency_s", latency), view?.circuit && view.circuit !== "closed" && `circuit ${view.circuit}`];
+  const notes = [view?.stage && view.stage.replaceAll("_", " "), latency != null && view?.status === "healthy" && value("latency_s", latency), !view?.stage && view?.circuit && view.circuit !== "closed" && `circuit ${view.circuit}`];
   return {
     ...place, members: [place.name], href: `#/component/${place.name}`, title: place.name,
     status: paused ? "paused" : view?.status ?? "unknown",

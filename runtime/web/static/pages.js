@@ -26,7 +26,7 @@ export function ComponentPage({ state, name }) {
       </dl>
       <${Pausing} view=${view} />
     <//>
-    <${Panel} id="signals" title="Signals" count=${value ? plural(value.signals.times_utc.length, "reading") : ""}>
+    <${Panel} id="signals" title="Signals" command=${`mendel incidents list --component ${name}`} count=${value ? plural(value.signals.times_utc.length, "reading") : ""}>
       ${value ? html`<${Signals} signals=${value.signals} />` : html`<${Empty}>${error ? error.message : "Loading"}<//>`}
     <//>`;
 }
@@ -36,15 +36,15 @@ function Names({ names }) {
   return names.map((name, place) => html`${place ? ", " : ""}<a href=${`#/component/${name}`}>${name}</a>`);
 }
 
-const spread = (found) => (found ? `${duration(found.median_s)} (95 % within ${duration(found.p95_s)})` : "–");
+const spread = (found) => (found ? html`${duration(found.median_s)} <span class="beside">95 % within ${duration(found.p95_s)}</span>` : "–");
 
 function Successes() {
   const { value } = useFetched(() => api("/success?period_s=604800"), "", 10000);
   if (!value) return null;
   return html`<${Panel} id="success" title="The last seven days" command="mendel status --since 7d"><dl class="facts">
     <div><dt>healed without a person</dt><dd class="figure">${value.effectiveness == null ? "–" : `${(value.effectiveness * 100).toFixed(1)} %`}</dd></div>
-    <div><dt>median from onset to recovery</dt><dd class="figure">${spread(value.recovery)}</dd></div>
-    <div><dt>median from onset to detection</dt><dd class="figure">${spread(value.detection)}</dd></div>
+    <div><dt>onset to recovery, median</dt><dd class="figure">${spread(value.recovery)}</dd></div>
+    <div><dt>onset to detection, median</dt><dd class="figure">${spread(value.detection)}</dd></div>
     <div><dt>incidents</dt><dd class="figure">${value.incidents}</dd></div>
     <div><dt>asked a person</dt><dd class="figure">${value.escalated}</dd></div>
     <div><dt>actions, without effect</dt><dd class="figure">${value.actions}, ${value.vain}</dd></div>
@@ -125,11 +125,11 @@ export function Agents({ state }) {
     <div class="scroll" tabindex="0" role="region" aria-label="Agents"><table><thead><tr>${["agent", "state", "restarts", "waiting", "oldest", "handled", "dropped", "last error"].map((each) => html`<th scope="col">${each}</th>`)}</tr></thead>
     <tbody>${state.agents.map((each) => html`<tr><td><strong>${each.name}</strong><br /><span class="faint">${each.kind}</span></td><td><span class=${each.state === "running" ? "good" : "bad"}>${each.state}</span></td><td>${each.restarts}</td><td>${each.depth}</td><td>${each.depth ? duration(each.age_s) : ""}</td><td>${each.handled}</td><td>${each.dropped}</td><td>${each.error}</td></tr>`)}</tbody></table></div>
   <//>
-  <${Panel} id="counters" title="Counters since the start"><dl class="facts">${Object.entries(state.counters).map(([name, count]) => html`<div><dt>${name}</dt><dd>${count}</dd></div>`)}</dl><//>`;
+  <${Panel} id="counters" title="Counters since the start" command="mendel status --output json"><dl class="facts">${Object.entries(state.counters).map(([name, count]) => html`<div><dt>${name}</dt><dd>${count}</dd></div>`)}</dl><//>`;
 }
 
 // What of a line's details a person asks for first; the rest is in `mendel audit --output json`.
-const TOLD = ["action", "outcome", "stage", "duration_s", "reason", "detail", "source", "error"];
+const TOLD = ["kind", "action", "outcome", "stage", "duration_s", "reason", "detail", "source", "error"];
 
 function told({ detail }) {
   const known = TOLD.filter((name) => detail[name] != null && detail[name] !== "");
@@ -142,6 +142,6 @@ export function Audit() {
   return html`<${Panel} id="audit" title="Audit trail" count=${value?.lines.length} command="mendel audit">
     ${error && html`<p class="bad">${error.message}</p>`}
     ${value && html`<p class=${value.whole ? "good" : "bad"}>${value.whole ? "Each row fits the one before it: nothing was changed or left out." : `The trail is broken: ${value.problem}`}</p>`}
-    ${value?.lines.length ? html`<${LongList} label="Audit trail, newest first" height=${40} rows=${value.lines.map((line) => ({ key: line.seq, line }))} render=${row} />` : html`<${Empty}>${value ? "Nothing is on record." : "Loading"}<//>`}
+    ${value?.lines.length ? html`<div class="audit listhead" aria-hidden="true">${["no.", "when", "what", "who", "about", "details"].map((each) => html`<span>${each}</span>`)}</div><${LongList} label="Audit trail, newest first" height=${40} rows=${value.lines.map((line) => ({ key: line.seq, line }))} render=${row} />` : html`<${Empty}>${value ? "Nothing is on record." : "Loading"}<//>`}
   <//>`;
 }
