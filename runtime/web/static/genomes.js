@@ -31,7 +31,7 @@ export function Genomes() {
       <//>
     </div>
     ${genome && html`<${Panel} id="genome" title=${`Genome ${genome.genome}`} command=${`mendel genome diff ${genome.genome}`}>
-      <p>${genome.origin === "bred" ? `It saves ${percent(genome.gain)} of the harm on incidents that it was not chosen by, ${percent(genome.gain_low)} at least, with ${plural(genome.support, "observation")} of what it changes.` : `Brought by ${genome.origin}; it was not examined here.`} ${genome.fate && `${spoken(genome.fate)}: ${genome.reason}`}</p>
+      <p>${genome.origin === "bred" ? `It saves ${percent(genome.gain)} of the harm on incidents that it was not chosen by, ${percent(genome.gain_low)} at least, with ${plural(genome.support, "observation")} of what it changes.` : `Brought by ${genome.origin}; it was not examined here.`} ${genome.fate && html`<strong>${spoken(genome.fate)}</strong>: ${genome.reason}`}</p>
       <div class="scroll" tabindex="0" role="region" aria-label="Genes"><table><thead><tr><th scope="col">setting</th><th scope="col">in force</th><th scope="col">genome ${genome.genome}</th></tr></thead>
       <tbody>${differences(standing.incumbent_genes, genome.genes).map(([name, old, fresh]) => html`<tr><td>${name}</td><td>${old}</td><td><strong>${fresh}</strong></td></tr>`)}</tbody></table></div>
       ${!genome.in_force && html`<${Change} label=${`Put genome ${genome.genome} in force`} path="/genomes/steer" body=${{ wish: "promote", genome: genome.genome }} command=${`mendel genome promote ${genome.genome}`} confirm=${`Put genome ${genome.genome} in force everywhere, without further proof?`} onDone=${again} />`}
