@@ -48,7 +48,8 @@ def running(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr
-            assert "mendel heals 2 components" in process.stderr.readline()
+            while "mendel heals 2 components" not in (line := process.stderr.readline()):
+                assert line, "mendel ended before it healed"
             yield process
         finally:
             if process.poll() is None:

@@ -158,7 +158,7 @@ class TestReplay:
         ("arguments", "code", "words"),
         [
             (["nothing.jsonl"], 4, "no such file"),
-            (["crsh"], 4, "no such file"),
+            (["crsh"], 3, "did you mean 'crash'?"),
             (["crash", "--until", "-1"], 2, "until"),
             (["crash", "--level", "basic,ful"], 2, "no level 'ful'"),
             (["crash", "--config", "missing.toml"], 3, "missing.toml"),
@@ -269,7 +269,7 @@ class TestNew:
 
         (run,) = json.loads(capsys.readouterr().out)
         assert run["broken_demands"] == []
-        assert run["outcome"]["actions"] == {"db": {"restart": 1}}
+        assert run["outcome"]["actions"] == {"db/1": {"restart": 1}}
 
     def test_a_file_that_is_there_stays_as_it_is(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
