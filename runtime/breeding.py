@@ -19,9 +19,9 @@ from ..core.evidence import history_problem, lots_of
 from ..core.topology import Kind
 from ..errors import ConfigError
 from ..genome.evaluate import HealingTrial
+from ..genome.farm import EvolveConfig
 from ..genome.history import History, PastIncident
 from ..genome.scores import Matrix
-from ..genome.service import EvolveConfig
 from ..genome.space import Space
 from ..genome.state import SearchConfig, SearchState
 from ..genome.task import Job, Portable, Task

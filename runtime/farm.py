@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from ..genome.service import EvolveConfig, GenomeService
+from ..genome.farm import EvolveConfig
+from ..genome.service import GenomeService
 from .config import Config
 from .genomes import with_canary, with_evolved
 from .shadow import Shadow

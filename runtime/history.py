@@ -17,7 +17,7 @@ from ..core.incidents.treatment import ASIDE
 from ..core.playbook import PlaybookConfig
 from ..core.policy import ActionFacts
 from ..core.records import Ailment, ExperienceRecord, WindowRecord
-from ..core.topology import Kind
+from ..core.topology import Kind, home_of
 from ..genome.history import History, Means, PastIncident
 from .store.archive import ActionRun, Archive, IncidentHistory
 
@@ -45,7 +45,8 @@ async def read_history(path: Path) -> History:
             if each.record.outcome not in ("", "attributed", "dismissed")
         ]
         told = [found for name in ended if (found := await archive.incident(name)) is not None]
-    kinds = {each.target: each.ailment.kind for found in tried.values() for each in found}
+    # What is done to a replica or at an edge is known of its component.
+    kinds = {home_of(each.target): each.ailment.kind for found in tried.values() for each in found}
     stories = [_one_story([_past(each, tried, kinds) for each in all_]) for all_ in _stories(told)]
     return History(
         incidents=tuple(stories),
@@ -91,7 +92,7 @@ def _past(
     record = told.summary.record
     acts = [each.intent for each in told.actions if each.intent.action not in ASIDE]
     experiences = tried.get(record.incident, ())
-    unknown = Ailment(kind=kinds.get(record.target, "service"))
+    unknown = Ailment(kind=kinds.get(home_of(record.target), "service"))
     times_s, metrics = _readings(told.windows, record.target)
     return PastIncident(
         incident=record.incident,
@@ -128,7 +129,7 @@ def _means(runs: Iterable[ActionRun], kinds: Mapping[str, Kind]) -> dict[str, di
     """Actions of each kind of component as they were met with last, and how long they ran."""
     found: dict[tuple[str, str], list[ActionRun]] = {}
     for run in runs:
-        kind = kinds.get(run.intent.target)
+        kind = kinds.get(home_of(run.intent.target))
         if kind is not None and run.intent.action not in ASIDE and run.outcome is not None:
             found.setdefault((kind, run.intent.action), []).append(run)
     means: dict[str, dict[str, Means]] = {}

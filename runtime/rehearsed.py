@@ -16,7 +16,7 @@ from msgspec import Struct
 from ..agents.registry import load_agents
 from ..core.detection.detect import DEFAULT_THRESHOLDS
 from ..errors import ConfigError
-from ..genome.service import EvolveConfig
+from ..genome.farm import EvolveConfig
 from ..genome.space import Space
 from ..genome.state import SearchConfig
 from ..genome.task import Job, Portable, Task

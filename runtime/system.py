@@ -39,7 +39,8 @@ from ..core.policy import Pause
 from ..core.pressure import STEPS, Relief
 from ..core.restarts import ChildSpec
 from ..errors import BusClosed, ConfigError, PluginError
-from ..genome.service import Farm, GenomeService
+from ..genome.farm import Farm
+from ..genome.service import GenomeService
 from .config import Config
 from .factory import Parts, build
 from .levels import evolves, known_component, with_level, with_levels_by_hand

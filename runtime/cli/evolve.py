@@ -17,7 +17,7 @@ from .place import Place
 from .times import seconds
 
 if TYPE_CHECKING:
-    from ...genome.service import EvolveConfig
+    from ...genome.farm import EvolveConfig
     from ...genome.task import Advanced, Bred, Job
 
 
@@ -135,7 +135,7 @@ def _how(**settings: Any) -> EvolveConfig:
     """
     import msgspec
 
-    from ...genome.service import EvolveConfig
+    from ...genome.farm import EvolveConfig
 
     engine = "dask" if settings["address"] else "local"
     try:

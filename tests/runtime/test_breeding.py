@@ -9,7 +9,7 @@ import pytest
 from histories import CONFIG, write_history
 from mendel.errors import ConfigError, PluginError
 from mendel.genome.crew import trial_of
-from mendel.genome.service import EvolveConfig
+from mendel.genome.farm import EvolveConfig
 from mendel.genome.task import Task
 from mendel.runtime import breeding, rehearsed
 from mendel.runtime.config import Config, parse

@@ -20,6 +20,7 @@ from mendel.errors import StoreError
 from mendel.genome.history import History, Means
 from mendel.runtime.history import read_history
 from mendel.runtime.store import Store
+from msgspec import structs
 
 HANG = Ailment(kind="api", cause="hang", signature="answered")
 
@@ -101,6 +102,28 @@ async def test_an_incident_is_told_with_its_readings_and_all_that_was_tried(tmp_
     assert [each.verdict for each in told.tried] == ["no_effect", "helped"]
     facts = ActionFacts(name="restart", timeout_s=30.0, settle_s=7.0)
     assert history.means == {"api": {"restart": Means(facts=facts, run_s=10.0)}}
+
+
+@pytest.mark.parametrize("target", ["cart/2", "web>cart"])
+async def test_what_is_done_to_a_replica_or_at_an_edge_is_known_of_its_component(
+    tmp_path: Path, target: str
+) -> None:
+    tries: list[Record] = []
+    for each in a_try("1-1", 1, 101.0, "helped"):
+        tries.append(structs.replace(each, target=target) if hasattr(each, "target") else each)
+
+    history = await told_of(
+        tmp_path / "store.db",
+        a_state("1-1", "triage", 100.0),
+        *tries,
+        a_state("1-1", "closed", 133.0, outcome="healed"),
+        a_state("1-2", "triage", 900.0, target=target),
+        a_state("1-2", "closed", 903.0, target=target, outcome="cleared"),
+    )
+
+    assert list(history.means) == ["api"]
+    assert list(history.means["api"]) == ["restart"]
+    assert [each.ailment.kind for each in history.incidents] == ["api", "api"]
 
 
 async def test_a_relapse_is_part_of_the_story_before_it(tmp_path: Path) -> None:
