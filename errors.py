@@ -113,6 +113,10 @@ class EnvironmentProblem(MendelError):
         self.remedy = remedy
 
 
+class OverLimit(MendelError):
+    """An agent uses more than it may, and goes on doing so although it was held back."""
+
+
 class NotRunning(MendelError):
     """No runtime answers at the given place."""
 

@@ -7,6 +7,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import partial
 from types import coroutine
 from typing import Any
 
@@ -14,6 +15,7 @@ import anyio
 
 from ..bus.wakes import Nap, Wakes
 from ..core.watching.rounds import Look, Rounds
+from .meter import Meters, counted
 from .ports import Probe, Sample
 
 _log = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ class Eyes:
         tick_s: looks due within one tick are begun together.
         take: gets each sample; ``None`` when there was no data.
         spawn: runs a probe that takes its time.
+        meters: what each component takes; by default nobody wants to know.
 
     Attributes:
         concurrent: the same; may be changed at any time.
@@ -39,13 +42,20 @@ class Eyes:
     """
 
     def __init__(
-        self, rounds: Rounds[Probe], concurrent: int, tick_s: float, take: Take, spawn: Spawn
+        self,
+        rounds: Rounds[Probe],
+        concurrent: int,
+        tick_s: float,
+        take: Take,
+        spawn: Spawn,
+        meters: Meters | None = None,
     ) -> None:
         self._rounds = rounds
         self.concurrent = concurrent
         self.tick_s = tick_s
         self._take = take
         self._spawn = spawn
+        self._meters = meters
         self._waiting: deque[Look[Probe]] = deque()
         self._under_way = 0
         self._wakes: Wakes | None = None
@@ -101,10 +111,17 @@ class Eyes:
         if isinstance(found, Sample):
             return self._take(look, found)
         self._under_way += 1
-        task = self._spawn(self._finish(look, found), f"look at {look.probe.target}")
-        if isinstance(found, Coroutine):  # A task that is cancelled early never reaches it.
-            task.add_done_callback(lambda _: found.close())
+        work = self._metered(look, found)
+        task = self._spawn(self._finish(look, work), f"look at {look.probe.target}")
+        for each in (work, found):  # A task that is cancelled early never reaches them.
+            if isinstance(each, Coroutine):
+                task.add_done_callback(partial(_close, each))
         return None
+
+    def _metered(self, look: Look[Probe], found: Awaitable[Sample]) -> Awaitable[Sample]:
+        if self._meters is None or not isinstance(found, Coroutine):
+            return found
+        return counted(found, self._meters.at(look.probe.target))
 
     async def _finish(self, look: Look[Probe], found: Awaitable[Sample]) -> None:
         sample: Sample | None = None
@@ -132,3 +149,7 @@ class Eyes:
         name, target = look.probe.name, look.probe.target
         _log.debug("no data from probe %s of %s: %s", name, target, error, extra={"target": target})
         return self._take(look, None)
+
+
+def _close(work: Coroutine[Any, Any, object], _: object) -> None:
+    work.close()

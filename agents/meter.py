@@ -1,4 +1,4 @@
-"""How long an agent has kept the event loop busy.
+"""How long an agent, or the care of a component, has kept the event loop busy.
 
 A coroutine runs in steps, from one wait to the next; only one of all steps runs at a time. So the
 time from the begin to the end of each of its steps is what an agent costs everybody else, and it is
@@ -8,10 +8,12 @@ messages as there are.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator
+from collections.abc import Container, Coroutine, Generator
 from time import perf_counter
 from types import coroutine
 from typing import Any, TypeVar
+
+from ..core.topology import home_of
 
 T = TypeVar("T")
 
@@ -29,6 +31,42 @@ class Meter:
     def __init__(self) -> None:
         self.busy_s = 0.0
         self.tasks = 0
+
+
+class Meters:
+    """What each component takes, looks and decisions; one meter each.
+
+    Attributes:
+        of: the meters by component; whoever is gone is left to `keep`.
+    """
+
+    __slots__ = ("_homes", "of")
+
+    def __init__(self) -> None:
+        self.of: dict[str, Meter] = {}
+        self._homes: dict[str, Meter] = {}
+
+    def at(self, target: str) -> Meter:
+        """The meter of the component that a target is a part of."""
+        meter = self._homes.get(target)
+        if meter is None:
+            meter = self._homes[target] = self.of.setdefault(home_of(target), Meter())
+        return meter
+
+    def keep(self, components: Container[str]) -> None:
+        """Forget all but these."""
+        if any(name not in components for name in self.of):
+            self.of = {name: each for name, each in self.of.items() if name in components}
+            self._homes.clear()
+
+
+async def counted(work: Coroutine[Any, Any, T], meter: Meter) -> T:
+    """Run a coroutine as a task of its own; count it, and the time of its steps."""
+    meter.tasks += 1
+    try:
+        return await _steps(work, meter)
+    finally:
+        meter.tasks -= 1
 
 
 async def metered(work: Coroutine[Any, Any, T], meter: Meter) -> T:

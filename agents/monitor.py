@@ -8,6 +8,7 @@ somebody listens to readings, as a recorder does. When to look and what it means
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping, Sequence
+from time import perf_counter
 from typing import Annotated
 
 from msgspec import Meta
@@ -27,6 +28,7 @@ from ..core.effects import Effect, Publish, StartTimer
 from ..core.watching.rounds import Chart, Look, Rounds
 from .agent import Agent, AgentConfig, on
 from .eyes import Eyes
+from .meter import Meters
 from .ports import Probe, Sample, World
 from .sweep import Sweep
 from .timers import Timer
@@ -53,18 +55,27 @@ class Monitor(Agent[MonitorConfig]):
         config: how it works.
         world: where the probes are.
         charts: by target; they outlive the agent.
+        meters: what each component takes; by default nobody wants to know.
     """
 
     Config = MonitorConfig
     name = "monitor"
 
-    def __init__(self, config: MonitorConfig, world: World, charts: Mapping[str, Chart]) -> None:
+    def __init__(
+        self,
+        config: MonitorConfig,
+        world: World,
+        charts: Mapping[str, Chart],
+        meters: Meters | None = None,
+    ) -> None:
         super().__init__(config)
         self._world = world
         self._probes: Sequence[Probe] = ()
         self._rounds: Rounds[Probe] = Rounds(charts)
+        self._meters = meters or Meters()
+        take = self._take if meters is None else self._take_metered
         self._eyes = Eyes(
-            self._rounds, config.concurrent_looks, config.tick_s, self._take, self.spawn
+            self._rounds, config.concurrent_looks, config.tick_s, take, self.spawn, meters
         )
         self._sweep = Sweep(world, self._rounds, lambda: self.bus.is_heard(Reading.topic))
 
@@ -95,6 +106,13 @@ class Monitor(Agent[MonitorConfig]):
             return self._tell(effects)
         self._eyes.heed()  # As nearly always, there is nothing to tell.
         return None
+
+    def _take_metered(self, look: Look[Probe], sample: Sample | None) -> Awaitable[None] | None:
+        meter, began_s = self._meters.at(look.probe.target), perf_counter()
+        try:
+            return self._take(look, sample)
+        finally:
+            meter.busy_s += perf_counter() - began_s
 
     # --- what others say ----------------------------------------------------------------------
 

@@ -40,6 +40,8 @@ _log = logging.getLogger("mendel.agents")
 
 # A message that crashes its agent once may have met a bad moment; twice, and it is the message.
 CRASHES_UNTIL_POISON = 2
+# One rest is no longer than this, so that an agent that may work again soon does.
+_REST_S = 1.0
 
 
 class Seat(Generic[C]):
@@ -60,9 +62,13 @@ class Seat(Generic[C]):
 
     __slots__ = (
         "__weakref__",
+        "_agent",
         "_agent_class",
+        "_batch",
         "_is_alive",
+        "_life",
         "_loop",
+        "_pace",
         "_stop_s",
         "_stopping",
         "bus",
@@ -84,6 +90,7 @@ class Seat(Generic[C]):
         name: str = "",
         journal: Journal | None = None,
         capacity: int = DEFAULT_CAPACITY,
+        batch: int = BATCH,
         stop_s: float = 1.0,
     ) -> None:
         self.name = name or agent_class.name
@@ -97,7 +104,11 @@ class Seat(Generic[C]):
         self._agent_class = agent_class
         self._stop_s = stop_s
         self._stopping = False
+        self._batch = batch
         self._is_alive = False
+        self._life: Life | None = None
+        self._agent: Agent[C] | None = None
+        self._pace: tuple[float, float, float] | None = None
         self.mailbox = bus.mailbox(self.name, capacity)
         self._subscribe()
 
@@ -113,6 +124,7 @@ class Seat(Generic[C]):
         self._is_alive = True
         self._stopping = False
         life = Life(self.name, self.bus, self.mailbox, self.timers, self.journal, self.meter)
+        self._life, self._agent = life, agent
         agent.begin(life)
         actor = current_actor.set(self.mailbox)
         try:
@@ -128,12 +140,34 @@ class Seat(Generic[C]):
             finally:
                 current_actor.reset(actor)
                 self._is_alive = False
+                self._life = self._agent = None
                 self.mailbox.rest()
+
+    @property
+    def agent(self) -> Agent[C] | None:
+        """Who lives here at present."""
+        return self._agent
 
     def stop(self) -> None:
         """Ask the agent to stop after the message in hand; what waits goes on waiting."""
         self._stopping = True
         self.mailbox.wake()
+
+    def hold_back(self, share: float | None) -> None:
+        """Let the agent rest after each message, so that it keeps to a share of one core.
+
+        Args:
+            share: which; None lets it work as fast as it can again.
+        """
+        known = self._pace[0] if self._pace is not None else None
+        if share != known:
+            now = (self._loop.time(), self.meter.busy_s)
+            self._pace = None if share is None else (share, *now)
+
+    def crash(self, error: Exception) -> None:
+        """End this life by an error from outside; its supervisor decides what follows."""
+        if self._life is not None:
+            self._life.spawn(_fail(error), "told to end")
 
     def close(self) -> None:
         """Give the place up for good: no more timers, and what waits becomes dead letters."""
@@ -170,9 +204,18 @@ class Seat(Generic[C]):
             if envelope.reply or self.crashes:
                 self._handled(envelope, answer)
             handled += 1
-            if handled == BATCH:
+            if handled == self._batch:
                 handled = 0
                 await asyncio.sleep(0)
+            if self._pace is not None:
+                await self._rest(*self._pace)
+
+    async def _rest(self, share: float, from_s: float, busy_s: float) -> None:
+        await asyncio.sleep(0)  # Only the end of a step is on the meter.
+        earned_s = (self.meter.busy_s - busy_s) / share
+        wait_s = from_s + earned_s - self._loop.time()
+        if wait_s > 0.0:
+            await asyncio.sleep(min(wait_s, _REST_S))
 
     def _handled(self, envelope: Envelope, answer: object) -> None:
         if envelope.reply:
@@ -222,3 +265,7 @@ class Seat(Generic[C]):
                     overflow=wish.overflow,
                     key=wish.key,
                 )
+
+
+async def _fail(error: Exception) -> None:
+    raise error

@@ -317,6 +317,24 @@ class Mailbox:
         self.taken += 1
         return envelope
 
+    def shed(self, most: int) -> int:
+        """Leave no more than so many messages waiting, beside those of the system lane.
+
+        The oldest become dead letters; whoever waits for room gets it.
+
+        Returns:
+            How many became dead letters.
+        """
+        count = max(0, len(self.lane) - most)
+        for _ in range(count):
+            item = self.lane.popleft()
+            envelope = item.leave() if isinstance(item, _Slot) else item
+            if self._parked:
+                self._resolve(self._parked.popleft())
+            self.drop(envelope, DeadReason.DROPPED_OLDEST, f"more than {most} were waiting")
+        self.mixed = self._has_slots or bool(self._system) or bool(self._parked)
+        return count
+
     def drop_expired(self, envelope: Envelope) -> bool:
         """Drop a request that nobody waits for any more; whether it was one."""
         if envelope.deadline_s is None or envelope.deadline_s > self._now():

@@ -7,7 +7,7 @@ that objects decides; an objection says when to ask again, or that asking again 
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -248,6 +248,10 @@ class Policy:
     def running(self, target: str) -> int:
         """Actions that are under way on a component."""
         return sum(name == home_of(target) for name, _ in self._running.values())
+
+    def running_by_target(self) -> Counter[str]:
+        """How many actions are under way on each component."""
+        return Counter(name for name, _ in self._running.values())
 
     def pause(self, pause: Pause) -> None:
         """Keep hands off for a while."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,21 +16,13 @@ from ..bus.envelope import Envelope
 from ..bus.messages import (
     READINGS,
     ApprovalGiven,
-    ApprovalRequested,
     EvolutionSteered,
-    GenomeDecided,
-    HealthChanged,
     Heartbeat,
-    Message,
     PauseTarget,
-    PluginRejected,
     Reading,
-    ResourcesChanged,
     ResumeTarget,
     Status,
     SteerEvolution,
-    StoreDegraded,
-    StoreRecovered,
 )
 from ..bus.subjects import matches
 from ..core.incidents.casefile import Stage
@@ -43,6 +34,7 @@ from ..errors import ConfigError, NoResponders
 from .details import audit_view, incident_detail, signals_of
 from .leases import Lease, LeaseOutcome, Leases
 from .lineage import LineageView, lineage_view
+from .news import News
 from .reload import Reloader, outcome_of
 from .replays import Replays, ReplayView, ScenarioView, scenario_views
 from .resources import Steward
@@ -68,8 +60,6 @@ from .views import (
 )
 from .words import in_words
 
-# Enough for somebody who looks in after an incident; the store has the rest.
-_EVENTS_KEPT = 1_000
 # Genes are in force in milliseconds, unless an agent that has to take them is busy.
 _STEERED_S = 5.0
 
@@ -108,14 +98,10 @@ class SystemControls:
         self._steward = steward
         self._on_stop = on_stop
         self._loop = asyncio.get_running_loop()
-        self._events: deque[Envelope] = deque(maxlen=_EVENTS_KEPT)
-        self._health: dict[str, HealthChanged] = {}
-        self._asked: dict[str, ApprovalRequested] = {}
-        self._warnings: dict[str, str] = {}
-        self._counts: Counter[str] = Counter()
+        self._news = News()
         self._leases = Leases()
         self.asked_replays = Replays(store.parent / "replays")
-        system.bus.tap(self._hear, without=READINGS)
+        system.bus.tap(self._news.hear, without=READINGS)
 
     # --- questions ----------------------------------------------------------------------------
 
@@ -139,7 +125,7 @@ class SystemControls:
             uptime_s=self._loop.time() - system.started_s,
             components=self._components(),
             approvals=tuple(self._approvals()),
-            warnings=tuple(self._warnings.values()),
+            warnings=tuple(self._news.warnings.values()),
             counters=self._counters(),
             url=system.url,
         )
@@ -222,7 +208,7 @@ class SystemControls:
 
     def recent_events(self, *, pattern: str, limit: int) -> Sequence[EventView]:
         """The newest events of subjects that match, oldest first."""
-        found = [each for each in self._events if matches(pattern, each.subject)]
+        found = [each for each in self._news.events if matches(pattern, each.subject)]
         return [self._event(each) for each in found[-limit:]]
 
     def follow_events(
@@ -342,35 +328,6 @@ class SystemControls:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _hear(self, batch: list[Envelope]) -> None:
-        for envelope in batch:
-            self._events.append(envelope)
-            self._counts[envelope.message.topic] += 1
-            self._note(envelope.message)
-
-    def _note(self, message: Message) -> None:
-        match message:
-            case HealthChanged():
-                self._health[message.target] = message
-            case ApprovalRequested():
-                self._asked[message.target] = message
-            case StoreDegraded():
-                self._warnings["store"] = f"the store cannot write: {message.reason}"
-            case StoreRecovered():
-                self._warnings.pop("store", None)
-            case ResourcesChanged():
-                self._warnings.pop("resources", None)
-                if message.step:
-                    self._warnings["resources"] = in_words(message)
-            case GenomeDecided(decision="drifted"):
-                self._warnings["genome"] = in_words(message)
-            case GenomeDecided(decision="promoted"):
-                self._warnings.pop("genome", None)
-            case PluginRejected():
-                self._warnings[message.place] = f"plug-in {message.place}: {message.reason}"
-            case _:
-                pass  # Nothing that a status would show.
-
     def _components(self) -> tuple[ComponentView, ...]:
         statuses = self._system.statuses()
         return tuple(self._component(name, status) for name, status in statuses.items())
@@ -378,7 +335,7 @@ class SystemControls:
     def _component(self, name: str, status: Status) -> ComponentView:
         parts, now_s = self._system.parts, self._loop.time()
         component = parts.casebook.topology.components[name]
-        health = self._health.get(name)
+        health = self._news.health.get(name)
         incident = parts.casebook.incidents.get(name)
         pause = parts.policy.pause_of(name, now_s)
         return ComponentView(
@@ -405,7 +362,7 @@ class SystemControls:
         now_s = self._loop.time()
         waiting = []
         for target, incident in self._system.parts.casebook.incidents.items():
-            asked = self._asked.get(target)
+            asked = self._news.asked.get(target)
             if incident.stage is Stage.AWAITING_APPROVAL and asked is not None:
                 view = ApprovalView(
                     approval=asked.approval,
@@ -421,7 +378,7 @@ class SystemControls:
     def _counters(self) -> dict[str, float]:
         stats = self._system.bus.stats()
         dead = {f"dead.{reason}": float(count) for reason, count in stats.dead.items()}
-        told = {name: float(count) for name, count in sorted(self._counts.items())}
+        told = {name: float(count) for name, count in sorted(self._news.counts.items())}
         seen = float(sum(chart.rows.count for chart in self._system.parts.charts.values()))
         return {"published": float(stats.published), "readings": seen} | told | dead
 

@@ -20,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..agents.meter import Meters
 from ..agents.ports import World
 from ..agents.registry import LoadedAgents
 from ..bus.envelope import Envelope
@@ -158,6 +159,7 @@ async def _assemble(loaded: Loaded, store: Store, plugins: LoadedAgents) -> Syst
         problems=problems,
         pauses=pauses,
         earlier=earlier,
+        meters=Meters(),
         farm=partial(SystemFarm, store=store.path),
     )
 

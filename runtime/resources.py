@@ -4,15 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from ..core.pressure import Pressure, Usage
+from msgspec import Struct
+
+from ..agents.breaker import Breaker
+from ..agents.coordinator import Coordinator
+from ..agents.monitor import Monitor
+from ..agents.recovery import Recovery
+from ..bus.mailbox import MailboxStats
+from ..bus.messages import AllowanceExceeded
+from ..core.pressure import (
+    STEPS,
+    WITHOUT_LEVELS,
+    AgentAllowance,
+    Excess,
+    Portion,
+    Portions,
+    Pressure,
+    ResourcesConfig,
+    Usage,
+)
+from ..errors import OverLimit
+from .accounts import Accounts
 from .views import AgentUsage, ComponentUsage, ResourcesView
 
 if TYPE_CHECKING:
     from .system import System
 
 _log = logging.getLogger("mendel.resources")
+
+# Healing comes first: these are never held back, only told of.
+HEALING = frozenset(kind.name for kind in (Coordinator, Recovery, Breaker, Monitor))
+# An agent that was held back for so many measurements and still uses too much is ended.
+AGENT_STEPS = 6
+_KEEPS = "keeps to its limits again"
 
 
 class Gauge:
@@ -66,9 +92,10 @@ class Steward:
         self._system = system
         self._gauge = gauge or Gauge()
         self._pressure = Pressure(system.config.resources)
+        self._accounts = Accounts(system)
+        self._agents = Portions()
+        self._components = Portions()
         self._task: asyncio.Task[None] | None = None
-        self._busy_s: dict[str, float] = {}
-        self._busy_share: dict[str, float] = {}
 
     async def __aenter__(self) -> Steward:
         self._task = asyncio.create_task(self._watch(), name="resources")
@@ -86,19 +113,80 @@ class Steward:
             due_s = loop.time() + config.every_s
             await asyncio.sleep(config.every_s)
             usage = self._gauge.read(self._system, due_s)
-            self._share_out(config.every_s)
+            self._accounts.read(loop.time() - due_s + config.every_s)
+            self._see_to_agents(config, loop.time())
+            changed = self._see_to_components(config, loop.time())
             if self._pressure.update(usage, loop.time()):
-                reasons = self._pressure.reasons
-                _log.warning(
-                    "step %d: %s", self._pressure.relief.step, "; ".join(reasons) or "calm"
-                )
-                await self._system.relieve(self._pressure.relief, reasons, aside=asyncio.to_thread)
+                step, reasons = self._pressure.relief.step, self._pressure.reasons
+                _log.warning("step %d: %s", step, "; ".join(reasons) or "calm")
+                changed = True
+            if changed:
+                await self._relieve()
 
-    def _share_out(self, period_s: float) -> None:
-        for name, seat in self._system.seats.items():
-            busy_s = seat.meter.busy_s
-            self._busy_share[name] = (busy_s - self._busy_s.get(name, 0.0)) / period_s
-            self._busy_s[name] = busy_s
+    async def _relieve(self) -> None:
+        steps = self._components.steps
+        await self._system.relieve(
+            self._pressure.relief,
+            self._pressure.reasons,
+            # Evolution, the first step of all, is nothing that one component takes.
+            apart={name: STEPS[step + 1] for name, step in steps.items()},
+            aside=asyncio.to_thread,
+        )
+
+    # --- one of many --------------------------------------------------------------------------
+
+    def _see_to_agents(self, config: ResourcesConfig, now_s: float) -> None:
+        used, seats = self._accounts.agents, self._system.seats
+        for each in self._agents.update(used, config.agent, AGENT_STEPS, config, now_s):
+            self._tell("agent", each, self._treat(each, config.agent), now_s)
+        if config.agent.waiting is not None:
+            for name in self._agents.steps.keys() - HEALING:
+                seats[name].mailbox.shed(config.agent.waiting)
+
+    def _treat(self, excess: Excess, allowed: AgentAllowance) -> str:
+        """Hold an agent back, unless it heals; what was done, in words."""
+        seat = self._system.seats[excess.name]
+        if not excess.step:
+            seat.hold_back(None)
+            return _KEEPS
+        if excess.name in HEALING:
+            return "uses too much, and is not held back: it heals"
+        seat.hold_back(allowed.cpu_share)
+        # Of the processor it gets its share and no more from here on; what it keeps is its own.
+        lasting = [each for each in excess.reasons if not each.startswith("cpu_share ")]
+        if excess.step < AGENT_STEPS or not lasting:
+            return "uses too much, and is held back"
+        seat.crash(OverLimit("; ".join(lasting)))
+        return "uses too much although it was held back, and is ended"
+
+    def _see_to_components(self, config: ResourcesConfig, now_s: float) -> bool:
+        most = (len(STEPS) - 1 if config.lower_levels else WITHOUT_LEVELS) - 1
+        used = self._accounts.components
+        found = self._components.update(used, config.component, most, config, now_s)
+        for each in found:
+            relief = STEPS[each.step + 1]
+            done = f"uses too much, and is looked at {relief.stretch:g} times less often while well"
+            if relief.ceiling != "full":
+                done += f", on no level above {relief.ceiling}"
+            self._tell("component", each, done if each.step else _KEEPS, now_s)
+        return bool(found)
+
+    def _tell(
+        self, kind: Literal["agent", "component"], excess: Excess, done: str, now_s: float
+    ) -> None:
+        reasons = excess.reasons
+        _log.warning("%s %s %s (%s)", kind, excess.name, done, "; ".join(reasons) or "calm")
+        news = AllowanceExceeded(
+            kind=kind,
+            name=excess.name,
+            step=excess.step,
+            reasons=reasons,
+            done=done,
+            changed_s=now_s,
+        )
+        self._system.bus.publish(news)
+
+    # --- shown --------------------------------------------------------------------------------
 
     def view(self) -> ResourcesView:
         """What is used at present, by whom, and what mendel does without."""
@@ -110,36 +198,51 @@ class Steward:
             tasks=usage.tasks,
             lag_s=usage.lag_s,
             mailbox_age_s=usage.mailbox_age_s,
-            limits={
-                name: limit
-                for name in Usage.__struct_fields__
-                if (limit := getattr(limits, name)) is not None
-            },
+            limits=_limits(limits, Usage),
+            agent_limits=_limits(limits.agent, Portion),
+            component_limits=_limits(limits.component, Portion),
             step=system.relief.step,
             stretch=system.relief.stretch,
             ceiling=system.relief.ceiling,
             reasons=self._pressure.reasons,
-            agents=tuple(
-                AgentUsage(
-                    name=name,
-                    cpu_share=self._busy_share.get(name, 0.0),
-                    cpu_s=seat.meter.busy_s,
-                    tasks=seat.meter.tasks,
-                    depth=boxes[name].depth,
-                    age_s=boxes[name].age_s,
-                )
-                for name, seat in system.seats.items()
-            ),
+            agents=tuple(self._agent(boxes[name]) for name in system.seats),
             components=tuple(
                 self._component(name) for name in system.parts.casebook.topology.components
             ),
         )
 
+    def _agent(self, box: MailboxStats) -> AgentUsage:
+        used = self._accounts.agents.get(box.name, Portion())
+        meter = self._system.seats[box.name].meter
+        return AgentUsage(
+            name=box.name,
+            cpu_share=used.cpu_share,
+            cpu_s=meter.busy_s,
+            tasks=meter.tasks,
+            depth=box.depth,
+            age_s=box.age_s,
+            memory_bytes=used.memory_bytes,
+            step=self._agents.steps.get(box.name, 0),
+            excesses=self._agents.excesses[box.name],
+        )
+
     def _component(self, name: str) -> ComponentUsage:
         parts, now_s = self._system.parts, asyncio.get_running_loop().time()
+        used = self._accounts.components.get(name, Portion())
         return ComponentUsage(
             name=name,
             looks=parts.charts[name].rows.count,
             actions=parts.policy.spent(name, now_s),
             running=parts.policy.running(name),
+            cpu_share=used.cpu_share,
+            cpu_s=self._accounts.spent_s(name),
+            tasks=used.tasks,
+            memory_bytes=used.memory_bytes,
+            step=self._components.steps.get(name, 0),
+            excesses=self._components.excesses[name],
         )
+
+
+def _limits(limits: Struct, usage: type[Struct]) -> dict[str, float]:
+    found = {name: getattr(limits, name, None) for name in usage.__struct_fields__}
+    return {name: limit for name, limit in found.items() if limit is not None}

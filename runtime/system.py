@@ -20,11 +20,13 @@ from ..agents.breaker import Breaker
 from ..agents.coordinator import Coordinator
 from ..agents.guards.guard import Guard
 from ..agents.guards.registry import guard as make_guard
+from ..agents.meter import Meters
 from ..agents.monitor import Monitor
 from ..agents.ports import Journal, World
 from ..agents.recovery import Recovery
 from ..agents.registry import LoadedAgent
 from ..agents.seat import Seat
+from ..bus.consumers import BATCH
 from ..bus.local import LocalBus
 from ..bus.messages import (
     ConfigChanged,
@@ -38,6 +40,7 @@ from ..core.levels import Ceiling, Level
 from ..core.policy import Pause
 from ..core.pressure import STEPS, Relief
 from ..core.restarts import ChildSpec
+from ..core.topology import home_of
 from ..errors import BusClosed, ConfigError, PluginError
 from ..genome.farm import Farm
 from ..genome.service import GenomeService
@@ -80,6 +83,8 @@ _OWN_NAMES = frozenset(kind.name for kind in OWN_AGENTS)
 # The whole program stops within two seconds; the world needs most of them.
 _AGENTS_STOP_S = 0.6
 _PLUGIN_STOP_S = 0.4
+# Messages that anybody's agent handles in a row: healing does not wait for hundreds of slow ones.
+_PLUGIN_BATCH = 32
 
 
 class System:
@@ -94,6 +99,7 @@ class System:
         problems: plug-ins that could not be loaded; see `tell_problems`.
         pauses: of components that nothing may be done to for now.
         earlier: actions of earlier runs that limits count: target and loop time, oldest first.
+        meters: count what each component takes; by default nobody wants to know.
         farm: makes what evolution needs of this system, once a component's level evolves; without
             it nothing is bred.
 
@@ -103,7 +109,8 @@ class System:
         seats: places of all agents, by name.
         kinds: their classes, by name.
         started_s: loop time of the start.
-        relief: what is done without at present, for want of resources.
+        relief: what is done without at present, for want of resources ...
+        apart: ... and for single components, because they use too much of them.
         url: where its page is, or empty.
     """
 
@@ -121,6 +128,7 @@ class System:
         problems: Sequence[PluginError] = (),
         pauses: Sequence[Pause] = (),
         earlier: Sequence[tuple[str, float]] = (),
+        meters: Meters | None = None,
         farm: Callable[[System], Farm] | None = None,
     ) -> None:
         self.config = config
@@ -131,6 +139,8 @@ class System:
         self.problems = tuple(problems)
         self.started_s = 0.0
         self.relief = STEPS[0]
+        self.apart: Mapping[str, Relief] = {}
+        self.meters = meters
         self.url = ""
         self._run = run
         self._plugins = tuple(plugins)
@@ -203,7 +213,7 @@ class System:
             self.add_agent(plugin)
         self._breed()
         # The last to start and the first to stop: nobody sees a problem before all can act on it.
-        self._employ(Monitor, lambda config: Monitor(config, world, parts.charts))
+        self._employ(Monitor, lambda config: Monitor(config, world, parts.charts, self.meters))
         self._supervision = asyncio.create_task(self._supervisor.run(), name="mendel")
 
     async def reconfigure(
@@ -315,37 +325,49 @@ class System:
         return changed
 
     async def relieve(
-        self, relief: Relief, reasons: Sequence[str] = (), *, aside: Aside = inline
+        self,
+        relief: Relief,
+        reasons: Sequence[str] = (),
+        *,
+        apart: Mapping[str, Relief] | None = None,
+        aside: Aside = inline,
     ) -> None:
         """Do without some things, or take them up again; what is known stays.
 
         Args:
-            relief: what to do without from now on.
-            reasons: why, for whoever asks.
+            relief: what to do without from now on ...
+            reasons: ... and why, for whoever asks.
+            apart: what to do without for single components; by default as before.
             aside: see `reconfigure`.
         """
         async with self._revising:
             now_s = asyncio.get_running_loop().time()
-            before, self.relief = self.relief, relief
-            if relief.ceiling != before.ceiling:
-                config, ceiling = self.config, self._ceiling(self.config)
+            before, was = self.relief, self._ceiling(self.config)
+            self.relief, self.apart = relief, self.apart if apart is None else apart
+            config, ceiling = self.config, self._ceiling(self.config)
+            if ceiling != was:
                 revision = await aside(
                     prepare, config, config, self.parts, self.world, (), (), ceiling
                 )
                 self._put_into_force(revision, now_s)
                 calm = "there is enough to work with again"
                 self._tell_levels(revision, _RESOURCES, "; ".join(reasons) or calm)
-            for chart in self.parts.charts.values():
-                chart.stretch = relief.stretch
-            self._publish(relieved(relief, reasons, now_s))
+            for name, chart in self.parts.charts.items():
+                chart.stretch = self._stretch(name)
+            if relief is not before:
+                self._publish(relieved(relief, reasons, now_s))
 
     def _put_into_force(self, revision: Revision, now_s: float) -> None:
         put_into_force(revision, self.parts, self.world, self._publish, now_s)
-        for chart in revision.charts.fresh.values():
-            chart.stretch = self.relief.stretch
+        for name, chart in revision.charts.fresh.items():
+            chart.stretch = self._stretch(name)
+
+    def _stretch(self, target: str) -> float:
+        own = self.apart.get(home_of(target))
+        return self.relief.stretch if own is None else max(own.stretch, self.relief.stretch)
 
     def _ceiling(self, config: Config) -> Ceiling:
-        return config.resources.ceiling(self.relief)
+        return config.resources.ceiling(self.relief, self.apart)
 
     def _tell_levels(self, revision: Revision, who: str, reason: str) -> None:
         now_s = asyncio.get_running_loop().time()
@@ -375,7 +397,7 @@ class System:
         config: AgentConfig,
         make: Callable[[Any], Agent[Any]],
     ) -> None:
-        seat = self._seat_of(name, agent_class, config)
+        seat = self._seat_of(name, agent_class, config, batch=_PLUGIN_BATCH)
         child = (ChildSpec(name=name), lambda: OneLife(seat, make))
         # In a supervisor of its own: when that gives up, it is this agent only that is missing.
         spec = structs.replace(self.config.supervisor, shutdown_s=_PLUGIN_STOP_S / 2)
@@ -417,8 +439,10 @@ class System:
         seat = self._seat_of(name, agent_class, config)
         self._supervisor.add(ChildSpec(name=name), lambda: OneLife(seat, make))
 
-    def _seat_of(self, name: str, agent_class: type[Agent[Any]], config: AgentConfig) -> Seat[Any]:
-        seat = Seat(self.bus, agent_class, config, name=name, journal=self.journal)
+    def _seat_of(
+        self, name: str, agent_class: type[Agent[Any]], config: AgentConfig, batch: int = BATCH
+    ) -> Seat[Any]:
+        seat = Seat(self.bus, agent_class, config, name=name, journal=self.journal, batch=batch)
         self.seats[name], self.kinds[name] = seat, agent_class
         return seat
 

@@ -7,6 +7,7 @@ from ..bus.messages import (
     ActionStarted,
     AgentCrashed,
     AgentStopped,
+    AllowanceExceeded,
     AnomalyCleared,
     AnomalyDetected,
     ApprovalGiven,
@@ -146,6 +147,9 @@ def _of_mendel(message: Message) -> str:
             return f"agent {message.agent} keeps its configuration: {message.reason}"
         case ResourcesChanged():
             return _of_resources(message)
+        case AllowanceExceeded():
+            why = f" ({'; '.join(message.reasons)})" if message.reasons else ""
+            return f"{message.kind} {message.name}: {message.done}{why}"
         case StoreDegraded():
             return f"the store cannot write: {message.reason}"
         case StoreRecovered():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from .base import Message
 
@@ -159,6 +159,28 @@ class ResourcesChanged(Message, frozen=True, kw_only=True):
     stretch: float
     ceiling: str
     reasons: tuple[str, ...] = ()
+    changed_s: float
+
+
+class AllowanceExceeded(Message, frozen=True, kw_only=True):
+    """One agent, or the care of one component, uses more than is allowed to one, or less again.
+
+    Attributes:
+        kind: what it is.
+        name: which one.
+        step: how much it is held back, from 0 for not at all; see `mendel.core.pressure`.
+        reasons: the limits that it exceeds, in words; empty on the way back.
+        done: what is done about it, in words.
+        changed_s: when.
+    """
+
+    system: ClassVar[bool] = True
+
+    kind: Literal["agent", "component"]
+    name: str
+    step: int
+    reasons: tuple[str, ...] = ()
+    done: str = ""
     changed_s: float
 
 

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter, Token
 
 from ...core.units import format_duration, format_value, parse_quantity
 from ..client import ControlClient
-from ..views import AgentView, ComponentView, EventView, ResourcesView, SystemView
+from ..views import (
+    AgentUsage,
+    AgentView,
+    ComponentUsage,
+    ComponentView,
+    EventView,
+    ResourcesView,
+    SystemView,
+)
 from .history import show_success
 from .output import PLAIN, Done, Out, Printer
 from .place import SOCKET_NAME, Place, state_folder
@@ -89,24 +98,32 @@ def _show_resources(view: ResourcesView, out: Out) -> None:
     for reason in view.reasons:
         out.line(f"  {reason}")
     out.line()
-    header = ("AGENT", "CPU", "CPU SO FAR", "TASKS", "WAITING")
-    agents = [
-        (
-            each.name,
-            f"{each.cpu_share:.1%}",
-            format_duration(each.cpu_s),
-            str(each.tasks),
-            str(each.depth),
-        )
-        for each in view.agents
-    ]
-    out.table(header, agents)
+    agents = [(*_portion(each), str(each.depth), *_excess(each)) for each in view.agents]
+    header = ("CPU", "CPU SO FAR", "TASKS", "MEMORY")
+    out.table(("AGENT", *header, "WAITING", "EXCEEDED", "STEP"), agents)
+    out.line(_limits("each agent", view.agent_limits))
     out.line()
     components = [
-        (each.name, str(each.looks), str(each.actions), str(each.running))
+        (*_portion(each), str(each.looks), str(each.actions), *_excess(each))
         for each in view.components
     ]
-    out.table(("COMPONENT", "LOOKS", "ACTIONS", "UNDER WAY"), components)
+    out.table(("COMPONENT", *header, "LOOKS", "ACTIONS", "EXCEEDED", "STEP"), components)
+    out.line(_limits("each component", view.component_limits))
+
+
+def _portion(view: AgentUsage | ComponentUsage) -> tuple[str, ...]:
+    spent = format_duration(view.cpu_s)
+    size = format_value("memory_bytes", view.memory_bytes) if view.memory_bytes else "?"
+    return (view.name, f"{view.cpu_share:.1%}", spent, str(view.tasks), size)
+
+
+def _excess(view: AgentUsage | ComponentUsage) -> tuple[str, str]:
+    return (str(view.excesses), str(view.step))
+
+
+def _limits(whose: str, limits: Mapping[str, float]) -> str:
+    told = [f"{name} {format_value(name, limit)}" for name, limit in limits.items()]
+    return f"limits of {whose}: {', '.join(told) or 'none'}"
 
 
 def _component(view: ComponentView, mode: str) -> tuple[str, ...]:

@@ -7,15 +7,20 @@ import gc
 from collections.abc import Coroutine
 from typing import Any
 
+import pytest
 from estates import Service, ServiceProbe
 from mendel.agents.eyes import Eyes
+from mendel.agents.meter import Meters
 from mendel.agents.ports import Probe, Sample
 from mendel.core.watching.rounds import Chart, Look, Rounds
 from mendel.core.watching.watch import TargetWatch, WatchConfig
 from mendel.scenarios.virtual_time import run
 
 
-def test_a_look_that_is_cancelled_before_its_first_step_leaves_nothing_behind() -> None:
+@pytest.mark.parametrize("meters", [None, Meters()])
+def test_a_look_that_is_cancelled_before_its_first_step_leaves_nothing_behind(
+    meters: Meters | None,
+) -> None:
     async def story() -> list[asyncio.Task[None]]:
         tasks: list[asyncio.Task[None]] = []
 
@@ -31,7 +36,7 @@ def test_a_look_that_is_cancelled_before_its_first_step_leaves_nothing_behind() 
         watch = TargetWatch("cart", WatchConfig(confirm_s=1.0), {"http": 30.0})
         rounds: Rounds[Probe] = Rounds({"cart": Chart(watch)})
         rounds.begin([probe], now_s=0.0)
-        eyes = Eyes(rounds, concurrent=8, tick_s=0.1, take=take, spawn=spawn)
+        eyes = Eyes(rounds, 8, 0.1, take, spawn, meters)
         watching = asyncio.create_task(eyes.look_around())
         await asyncio.sleep(0.5)
         watching.cancel()

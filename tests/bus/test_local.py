@@ -486,6 +486,22 @@ class TestOneMailboxWithSeveralSubscriptions:
 
         assert dead(bus) == [(2, "mailbox_full")]
 
+    async def test_what_waits_beyond_a_number_can_be_given_up_oldest_first(
+        self, bus: LocalBus
+    ) -> None:
+        mailbox = bus.mailbox("actor", capacity=3)
+        bus.attach(mailbox, "note")
+        bus.publish(Alert(n=9), subject="system.x")
+        rooms = [bus.publish(Note(n=number)) for number in range(5)]  # Two are parked.
+
+        assert mailbox.shed(2) == 3
+        waiting = [mailbox.take() for _ in range(2)]
+        await asyncio.gather(*rooms)
+
+        assert [e.message.n for e in waiting if e] == [3, 4]  # type: ignore[attr-defined]
+        assert dead(bus) == [(number, "dropped_oldest") for number in range(3)]
+        assert mailbox.shed(2) == 0
+
     async def test_one_subscription_can_end_before_the_others(self, bus: LocalBus) -> None:
         mailbox = bus.mailbox("actor")
         subscription = bus.attach(mailbox, "note")

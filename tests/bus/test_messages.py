@@ -1,5 +1,5 @@
 import inspect
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import pytest
@@ -30,6 +30,7 @@ SAMPLES: dict[Any, Any] = {
     float: 1.5,
     int: 2,
     bool: True,
+    Literal["agent", "component"]: "agent",
     Status: Status.SICK,
     dict[str, float]: {"ok": 1.0},
     dict[str, Any]: {"every_s": 1.0},

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from mendel.core.pressure import STEPS, Pressure, ResourcesConfig, Usage
+from mendel.core.pressure import (
+    STEPS,
+    AgentAllowance,
+    Allowance,
+    Excess,
+    Portion,
+    Portions,
+    Pressure,
+    ResourcesConfig,
+    Usage,
+)
 
 TIGHT, CALM = Usage(cpu_share=0.9), Usage(cpu_share=0.1)
 
@@ -93,3 +103,53 @@ def test_a_step_never_skips_another(shares: list[float]) -> None:
     for step in steps(pressure, *[Usage(cpu_share=share) for share in shares]):
         assert abs(step - before) <= 1
         before = step
+
+
+class TestPortions:
+    PACE = ResourcesConfig(calm_s=2.0)
+    LIMITS = Allowance(cpu_share=0.2, tasks=10)
+
+    def used(self, **shares: float) -> dict[str, Portion]:
+        return {name: Portion(cpu_share=share) for name, share in shares.items()}
+
+    def test_only_who_uses_too_much_goes_up_and_says_why(self) -> None:
+        portions = Portions()
+
+        found = portions.update(self.used(db=0.3, cart=0.1), self.LIMITS, 5, self.PACE, 0.0)
+
+        assert found == [Excess("db", 1, ("cpu_share is 0.3, limit 0.2",))]
+        assert (portions.steps, portions.excesses) == ({"db": 1}, {"db": 1, "cart": 0})
+
+    def test_step_by_step_up_to_the_last_and_back_when_calm(self) -> None:
+        portions = Portions()
+        shares = [0.3] * 4 + [0.1] * 7
+
+        found = [
+            [each.step for each in portions.update(self.used(db=x), self.LIMITS, 3, self.PACE, s)]
+            for s, x in enumerate(shares)
+        ]
+
+        assert found == [[1], [2], [3], [], [], [], [2], [], [1], [], [0]]
+        assert (portions.steps, portions.excesses["db"]) == ({}, 4)
+
+    def test_who_is_gone_is_forgotten(self) -> None:
+        portions = Portions()
+        portions.update(self.used(db=0.3), self.LIMITS, 3, self.PACE, 0.0)
+
+        assert portions.update(self.used(cart=0.0), self.LIMITS, 3, self.PACE, 1.0) == []
+        assert (portions.steps, set(portions.excesses)) == ({}, {"cart"})
+
+    def test_without_limits_nobody_is_held_back(self) -> None:
+        used = {"db": Portion(cpu_share=9.0, memory_bytes=10**12, tasks=10**6, waiting=10**6)}
+
+        assert Portions().update(used, AgentAllowance(), 3, self.PACE, 0.0) == []
+
+
+def test_the_lowest_ceiling_holds_but_for_those_that_keep_their_level() -> None:
+    config = ResourcesConfig(keep_levels=("db",))
+
+    ceiling = config.ceiling(STEPS[5], {"cart": STEPS[6], "db": STEPS[6], "web": STEPS[1]})
+
+    under = {name: ceiling.under(name, "full") for name in ("cart", "db", "web", "api")}
+    assert under == {"cart": "basic", "db": "full", "web": "advanced", "api": "advanced"}
+    assert ceiling.under("api", "basic") == "basic"
