@@ -90,20 +90,28 @@ class Search:
     def step(self, state: SearchState) -> SearchState:
         """Breed and judge one more generation."""
         state.check(self._space.signature)
-        points, scores = state.population.arrays()
         rng = self._rng(state.generation)
-        optimiser = self._optimiser(points, scores, rng)
+        size, broods = self._config.population, self._config.broods
+        for brood in range(broods):
+            state = self._bred(state, (brood + 1) * size // broods - brood * size // broods, rng)
+        return structs.replace(state, generation=state.generation + 1)
+
+    def _bred(self, state: SearchState, count: int, rng: np.random.Generator) -> SearchState:
+        """So many more candidates, bred from the population; the best of both are the next one."""
+        if not count:
+            return state
+        points, scores = state.population.arrays()
+        optimiser = self._optimiser(points, scores, count * self._config.screening, rng)
         offspring = self._space.canonical(optimiser.ask().get("X"))
         cost = 0.0
-        if len(offspring) > self._config.population:
+        if len(offspring) > count:
             cost = len(offspring) * self._config.screening_share
-            offspring = self._screened(offspring, rng)
+            offspring = self._screened(offspring, count, rng)
         judged = self._trial(offspring)
         merged, both = np.concatenate((points, offspring)), together(scores, judged)
         survivors = self._survivors(merged, both, rng)
         next_state = structs.replace(
             state,
-            generation=state.generation + 1,
             evaluations=state.evaluations + cost + len(offspring),
             population=Rows.of(merged[survivors], chosen(both, survivors)),
         )
@@ -141,12 +149,13 @@ class Search:
     def _rng(self, generation: int) -> np.random.Generator:
         return np.random.default_rng([self._seed, generation])
 
-    def _optimiser(self, points: Matrix, scores: Scores, rng: np.random.Generator) -> Any:
+    def _optimiser(
+        self, points: Matrix, scores: Scores, offspring: int, rng: np.random.Generator
+    ) -> Any:
         """NSGA-II that has these candidates and has ranked them."""
-        size = self._config.population
         optimiser = NSGA2(
-            pop_size=size,
-            n_offsprings=size * self._config.screening,
+            pop_size=self._config.population,
+            n_offsprings=offspring,
             sampling=_population(points, scores, varied_only=self._follows_shape),
             selection=TournamentSelection(func_comp=binary_tournament),
             crossover=_Crossover(self._operators),
@@ -185,15 +194,13 @@ class Search:
         rows: NDArray[np.intp] = kept.get("row").astype(np.intp)
         return rows
 
-    def _screened(self, offspring: Matrix, rng: np.random.Generator) -> Matrix:
+    def _screened(self, offspring: Matrix, count: int, rng: np.random.Generator) -> Matrix:
         """The best of the offspring by a part of the incidents."""
         glance = self._trial(offspring, self._config.screening_share)
         population = _population(offspring, glance)
         population.set("row", np.arange(len(offspring)))
         problem = Problem(n_var=offspring.shape[1], n_obj=glance.objectives.shape[1])
-        best = RankAndCrowding().do(
-            problem, population, n_survive=self._config.population, random_state=rng
-        )
+        best = RankAndCrowding().do(problem, population, n_survive=count, random_state=rng)
         kept: Matrix = offspring[np.sort(best.get("row").astype(np.intp))]
         return kept
 

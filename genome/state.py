@@ -24,6 +24,9 @@ class SearchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         generations: how many of them.
         algorithm: how survivors are picked; ``agemoea2`` follows the shape of the front, and needs
             the extra of that name.
+        broods: a generation is bred in so many, each from the survivors of the one before: what was
+            found is bred from sooner. Two were found better than one and than four, on the problems
+            of `benchmarks/evolution.py` drawn from other seeds than it reports.
         screening: offspring for each place in the generation; the best by a part of the incidents
             are judged by all of them. 1 for none.
         screening_share: that part.
@@ -34,6 +37,7 @@ class SearchConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     population: Annotated[int, Meta(ge=4, le=1000)] = 40
     generations: Annotated[int, Meta(ge=1, le=10_000)] = 25
     algorithm: Literal["nsga2", "agemoea2"] = "nsga2"
+    broods: Annotated[int, Meta(ge=1, le=10)] = 2
     screening: Annotated[int, Meta(ge=1, le=20)] = 3
     screening_share: Annotated[float, Meta(gt=0, lt=1)] = 0.1
     polish: Annotated[int, Meta(ge=0, le=100_000)] = 200

@@ -100,7 +100,8 @@ class TestStep:
 
         state = after(2, a_search(trial, population=20, screening=3, screening_share=0.1))
 
-        assert trial.lots == [(20, 1.0), (60, 0.1), (20, 1.0)]
+        two_broods = [(30, 0.1), (10, 1.0)] * 2
+        assert trial.lots == [(20, 1.0), *two_broods]
         assert state.evaluations == trial.judged == 46.0
 
     def test_the_same_seed_gives_the_same_and_another_one_another(self) -> None:
