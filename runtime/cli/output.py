@@ -69,19 +69,26 @@ class Out:
         self._print(self._data, text)
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Write aligned columns; a cell that begins with a known state gets its mark."""
+        """Write aligned columns.
+
+        A header that is indented leaves a margin, in which a row with a known state has its mark.
+        """
         cells = [list(row) for row in rows]
-        widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
-        self.line(self.paint(_aligned(header, widths), "dim"))
+        margin = " " * (len(header[0]) - len(header[0].lstrip()))
+        titles = [header[0].lstrip(), *header[1:]]
+        widths = [max(map(len, column)) for column in zip(titles, *cells, strict=True)]
+        self.line(self.paint(margin + _aligned(titles, widths), "dim"))
         for row in cells:
-            text = _aligned(row, widths)
-            for word in row:
-                mark = MARKS.get(word)
-                if mark is not None:
-                    text = text.replace(word, self.paint(word, mark[1], self._data), 1)
-                    text = f"{self.paint(mark[0], mark[1], self._data)} {text}"
-                    break
-            self.line(text)
+            self.line(self._row(row, widths, margin))
+
+    def _row(self, row: Sequence[str], widths: Sequence[int], margin: str) -> str:
+        text = _aligned(row, widths)
+        word = next((each for each in row if margin and each in MARKS), None)
+        if word is None:
+            return margin + text
+        mark, colour = MARKS[word]
+        text = text.replace(word, self.paint(word, colour, self._data), 1)
+        return f"{self.paint(mark, colour, self._data)} {text}"
 
     def note(self, text: str) -> None:
         """Write something that is not data: progress, hints, errors."""

@@ -18,7 +18,7 @@ def test_columns_are_aligned_and_states_marked() -> None:
     )
 
     assert data.getvalue() == (
-        "  NAME    STATUS   WHY\n● cart      healthy\n✗ database  sick     gone\n"
+        "  NAME      STATUS   WHY\n● cart      healthy\n✗ database  sick     gone\n"
     )
 
 
