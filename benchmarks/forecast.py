@@ -65,7 +65,9 @@ def _look(
     for metric in METRICS:
         limit = limit_of(metric, metrics, None)
         if metric in metrics and limit is not None:
-            forecaster = found.setdefault((target, metric), Forecaster(ForecastConfig()))
+            forecaster = found.get((target, metric))
+            if forecaster is None:
+                forecaster = found[target, metric] = Forecaster(ForecastConfig())
             forecaster.take(metrics[metric], limit, now_s)
 
 

@@ -46,16 +46,17 @@ class Series:
 
 def labelled(seeds: range) -> list[Series]:
     """One series of each kind for every seed."""
-    return [_series(kind, seed) for seed in seeds for kind in KINDS]
+    return [series_of(kind, seed) for seed in seeds for kind in KINDS]
 
 
-def _series(kind: str, seed: int) -> Series:
+def series_of(kind: str, seed: int, *, days: int = DAYS, is_quiet: bool = False) -> Series:
+    """One series; a quiet one has no incident, and all that is none."""
     draw = np.random.default_rng([seed, KINDS.index(kind)])
-    rows = np.arange(DAYS * DAY)
+    rows = np.arange(days * DAY)
     daily = _daily(draw, rows)
     release = np.where(rows > draw.integers(4 * DAY, 8 * DAY), draw.uniform(0.05, 0.25), 0.0)
     base, noise, step, sign = _normal(kind, draw, daily * (1.0 + release))
-    events = _events(draw)
+    events = () if is_quiet else _events(draw)
     sick = np.zeros(len(rows))
     for first, last in events:
         sick[first : last + 1] = _shape(draw, last - first + 1)

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from ..core.detection.form import told as form_told
 from ..core.records import WindowRecord
+from ..core.roles import role_of
 from ..core.units import format_duration, format_value
 from .store.archive import ActionRun, IncidentHistory, Transition
 from .words import OUTCOMES
@@ -131,8 +133,9 @@ def _reading(metric: str, values: dict[float, float], onset_s: float, *, told: b
     Of metrics that no reason speaks of, only a yes that became a no is news: processor time and
     memory move all the time.
     """
-    before = [value for time_s, value in sorted(values.items()) if time_s < onset_s]
-    during = [value for time_s, value in values.items() if time_s >= onset_s]
+    rows = sorted(values.items())
+    before = [value for time_s, value in rows if time_s < onset_s]
+    during = [value for time_s, value in rows if time_s >= onset_s]
     fell = before[-1:] == [1.0] and 0.0 in during
     if not during or not (told or fell):
         return ""
@@ -140,7 +143,9 @@ def _reading(metric: str, values: dict[float, float], onset_s: float, *, told: b
     low, high = (format_value(metric, edge) for edge in (min(during), max(during)))
     span = low if low == high else f"{low} to {high}"
     count = len(during)
-    return f"{metric} was {usual}{span} ({count} reading{'' if count == 1 else 's'})"
+    form = "" if role_of(metric) == "up" else form_told(before, during)
+    shape = f", {form}" if form else ""
+    return f"{metric} was {usual}{span} ({count} reading{'' if count == 1 else 's'}){shape}"
 
 
 def _blamed(transitions: Sequence[Transition], clock: _Clock) -> list[str]:

@@ -7,11 +7,16 @@ more; medians are taken only when somebody asks. What was seen in trouble is nev
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 
-from ...bus.messages import Symptom
+from msgspec import structs
+
+from ...bus.messages import AnomalyDetected, Message, Symptom
+from ..detection.form import told
+from ..detection.windows import Rows
 from ..roles import role_of
 
 # A row every so often for five minutes: seasons do not matter in the minutes of an incident.
@@ -77,6 +82,22 @@ class Picture:
         return Symptom(
             metric=name, value=value, latest=recent[-1][name], usual=usual, trend_per_s=trend
         )
+
+
+def formed(message: Message, rows: Rows) -> Message:
+    """A message; an anomaly also tells its form (a step, a ramp, ...), where there is one yet.
+
+    Args:
+        message: what a sample has changed.
+        rows: the newest readings of the target, that sample included.
+    """
+    if not isinstance(message, AnomalyDetected) or role_of(message.metric) == "up":
+        return message  # What is there or not has no form.
+    times_s, columns = rows.columns()
+    values = columns.get(message.metric, ())
+    begin = bisect_left(times_s, message.onset_s)
+    form = told(values[:begin], values[begin:])
+    return structs.replace(message, reason=f"{message.reason}; {form}") if form else message
 
 
 def _usual(metric: str, values: list[float]) -> float | None:

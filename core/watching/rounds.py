@@ -28,7 +28,7 @@ from ..incidents.treatment import ASIDE
 from ..notes import told
 from ..records import WindowRecord
 from ..topology import Annotation, home_of
-from .picture import Picture
+from .picture import Picture, formed
 from .watch import TargetWatch, WatchConfig
 
 # A golden-ratio step spreads any number of probes evenly over their interval, without a draw.
@@ -241,8 +241,8 @@ class Rounds(Generic[P]):
         chart = look._chart
         news = chart.renew(now_s)
         chart.add(metrics, now_s)
-        news += chart.watch.on_sample(look.probe.name, metrics, detail, now_s)
-        return _published(news)
+        told = chart.watch.on_sample(look.probe.name, metrics, detail, now_s)
+        return _published([*news, *(formed(each, chart.rows) for each in told)])
 
     def on_no_data(self, look: Look[P], now_s: float) -> list[Effect]:
         """A look has come back with nothing: neither up nor down."""
