@@ -146,7 +146,8 @@ class Monitor(Agent[MonitorConfig]):
         await self._sweep_later()
 
     async def _sweep_later(self) -> None:
-        await self.perform([StartTimer("sweep", "", self.now_s + self.config.sweep_s)])
+        due_s = self._sweep.next_s(self.now_s, self.config.sweep_s)
+        await self.perform([StartTimer("sweep", "", due_s)])
 
     async def _tell(self, effects: list[Effect]) -> None:
         # As a whole: what a chart has concluded is concluded once, and not again in another life.

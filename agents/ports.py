@@ -6,7 +6,7 @@ few lines of a user's own. Agents cannot tell which one they are in; the event l
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
@@ -141,6 +141,32 @@ class AnnotatedWorld(Protocol):
 
     def annotation(self, target: str) -> Annotation:
         """Version, time of deployment and announced work of a component, as known now."""
+        ...
+
+
+class Calls(Protocol):
+    """Counts of guarded calls, and what has been added to them since the last look."""
+
+    @property
+    def next_s(self) -> float:
+        """Loop time of a look that is wanted in particular; infinite when none is."""
+        ...
+
+    def read(self) -> Iterable[tuple[str, dict[str, float] | None]]:
+        """A target, and what its calls have shown; ``None`` when there were too few to tell."""
+        ...
+
+
+@runtime_checkable
+class CalledWorld(Protocol):
+    """What a `World` may offer beside: calls to its components that were guarded elsewhere.
+
+    Of any other world, the guards of this program tell.
+    """
+
+    @property
+    def guarded_calls(self) -> Calls:
+        """What they have shown."""
         ...
 
 

@@ -10,7 +10,7 @@ from ..core.effects import Effect, Publish
 from ..core.watching.rounds import Rounds
 from ..core.watching.watch import CALLS
 from .guards.feed import CallFeed
-from .ports import AnnotatedWorld, Probe, World
+from .ports import AnnotatedWorld, CalledWorld, Calls, Probe, World
 
 _log = logging.getLogger(__name__)
 
@@ -28,8 +28,12 @@ class Sweep:
         self._world = world
         self._annotated = world if isinstance(world, AnnotatedWorld) else None
         self._rounds = rounds
-        self._calls = CallFeed()
+        self._calls: Calls = world.guarded_calls if isinstance(world, CalledWorld) else CallFeed()
         self._is_read = is_read
+
+    def next_s(self, now_s: float, every_s: float) -> float:
+        """When to look again, being asked to do so every so many seconds."""
+        return min(now_s + every_s, max(self._calls.next_s, now_s))
 
     def look(self, now_s: float) -> list[Effect]:
         """Look for all of it."""

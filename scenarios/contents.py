@@ -84,7 +84,7 @@ class Contents(Struct, frozen=True, kw_only=True):
             started before it and after the file is opened.
         start_utc: wall time of that moment, in seconds since the epoch.
         last_s: time of its last row.
-        skipped: rows of calls that the program itself had measured; nobody can measure them again.
+        calls: whose guarded calls are in it, as the program itself had counted them.
         damaged: places that could not be read.
         left_out: decisions, actions and truths beyond what is kept.
     """
@@ -100,7 +100,7 @@ class Contents(Struct, frozen=True, kw_only=True):
     start_s: float
     start_utc: float
     last_s: float
-    skipped: int
+    calls: tuple[str, ...]
     damaged: int
     left_out: int
 
@@ -108,8 +108,6 @@ class Contents(Struct, frozen=True, kw_only=True):
     def notes(self) -> tuple[str, ...]:
         """What a reader of the outcome has to know."""
         notes = [JUDGED_ON]
-        if self.skipped:
-            notes.append(f"{self.skipped:,} rows of guarded calls are left out; no probe took them")
         if self.damaged:
             notes.append(f"{self.damaged:,} damaged places of the recording are left out")
         if self.left_out:
@@ -123,7 +121,7 @@ def survey(recording: Recording) -> Contents:
     for record in recording:
         match record:
             case Row() if is_of_calls(record):
-                tally.skipped += 1
+                tally.add_calls(record)
             case Row():
                 tally.add_row(record)
             case Event():
@@ -135,7 +133,8 @@ def survey(recording: Recording) -> Contents:
     header = recording.header
     start_s = header.start_s if tally.began_s is None else tally.began_s
     declared = {each.name for each in header.components}
-    named = (name for target, _ in tally.lanes for name in sides(target))
+    seen = (*(target for target, _ in tally.lanes), *tally.calls)
+    named = (name for target in seen for name in sides(target))
     others = dict.fromkeys(name for name in named if name not in declared)
     return Contents(
         components=(*header.components, *(Component(name=name) for name in others)),
@@ -149,7 +148,7 @@ def survey(recording: Recording) -> Contents:
         start_s=start_s,
         start_utc=header.start_utc + start_s - header.start_s,
         last_s=max(tally.last_s, start_s),
-        skipped=tally.skipped,
+        calls=tuple(tally.calls),
         damaged=recording.damaged,
         left_out=tally.left_out,
     )
@@ -166,7 +165,7 @@ class _Survey:
         self.knows_truth = False
         self.last_s = 0.0
         self.began_s: float | None = None
-        self.skipped = 0
+        self.calls: dict[str, None] = {}
         self.left_out = 0
         self._names = {kind.__name__ for kind in (*DECISIONS, *INPUTS)}
 
@@ -174,6 +173,10 @@ class _Survey:
         times_s = self.lanes.setdefault((row.target, row.probe), [])
         if len(times_s) < _GAPS_KEPT:
             times_s.append(row.at_s)
+        self.last_s = max(self.last_s, row.at_s)
+
+    def add_calls(self, row: Row) -> None:
+        self.calls[row.target] = None
         self.last_s = max(self.last_s, row.at_s)
 
     def add_event(self, event: Event) -> None:
@@ -231,5 +234,5 @@ def _usual(times_s: Sequence[float]) -> float:
 
 
 def is_of_calls(row: Row) -> bool:
-    """Whether it was measured by the calls of a program, which no probe can repeat."""
+    """Whether it was measured by the calls of a program, and not by a probe."""
     return not row.probe and row.detail == CALLS

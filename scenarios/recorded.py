@@ -12,6 +12,7 @@ never further ahead than `AHEAD_S`; so its size does not matter.
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections import deque
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from ..core.incidents.treatment import ASIDE
 from ..core.playbook import DEFAULT_PLANS
 from ..core.records import IntentRecord
 from ..core.topology import Component
+from ..core.watching.watch import CALLS
 from ..errors import NoData
 from .contents import Done, Lane, is_of_calls, survey
 from .recording import Event, Record, Recording, Row
@@ -37,6 +39,10 @@ AHEAD_S = 60.0
 # Probes wake up this much before their row, so that no rounding can make them late for it.
 _EARLY_S = 1e-6
 _TIMEOUT_S = 1.0
+
+# A live system counts guarded calls once a second. When nothing was told of them for longer, there
+# were too few: that is to be told as well, for it takes back what they had shown.
+_CALLS_S = 1.5
 
 # An action that is ordered this close to the time at which it was then is the same one: a live
 # system waits for its disk before it acts, which a replay does not.
@@ -84,6 +90,8 @@ class RecordedWorld:
             )
             for lane, every_s in self.contents.every_s.items()
         ]
+        if self.contents.calls:
+            self.guarded_calls = RecordedCalls(self._rows, self.contents.calls)
         self._actions = {each.name: self._act(each, like) for each in self.components}
 
     def actions(self, target: str) -> Mapping[str, RecordedAction]:
@@ -168,6 +176,42 @@ class RecordedProbe:
         self._rows.take(self._lane)
         sample = Sample(row.metrics, row.detail)
         return sample if row.at_s <= now_s else _at(row.at_s, ties, sample)
+
+
+class RecordedCalls:
+    """Tells what guarded calls had shown, each at its time.
+
+    Args:
+        rows: of the whole recording.
+        targets: whose calls.
+    """
+
+    def __init__(self, rows: _Rows, targets: Sequence[str]) -> None:
+        self._rows = rows
+        self._last_s = dict.fromkeys(targets, -math.inf)
+
+    @property
+    def next_s(self) -> float:
+        """Time of the next row of all, if it is not too far ahead."""
+        if not self._rows.is_open:
+            return math.inf
+        now_s = asyncio.get_running_loop().time()
+        rows = (self._rows.next_of((target, CALLS), now_s) for target in self._last_s)
+        return min((row.at_s for row in rows if row is not None), default=math.inf)
+
+    def read(self) -> Iterator[tuple[str, dict[str, float] | None]]:
+        """What was seen by now; ``None`` for calls that had become too few to be counted."""
+        now_s = asyncio.get_running_loop().time()
+        for target in self._last_s:
+            lane = (target, CALLS)
+            row = self._rows.next_of(lane, now_s)
+            if row is None or (row.at_s > now_s and row.at_s - self._last_s[target] > _CALLS_S):
+                yield target, None
+            while row is not None and row.at_s <= now_s:
+                self._rows.take(lane)
+                self._last_s[target] = row.at_s
+                yield target, row.metrics
+                row = self._rows.next_of(lane, now_s)
 
 
 class RecordedAction:
@@ -257,7 +301,7 @@ class _Rows:
         kept = self._kept.setdefault(lane, deque())
         while not kept and self._last is not None and self._last[0].at_s <= now_s + AHEAD_S:
             row = self._last[0]
-            self._kept.setdefault((row.target, row.probe), deque()).append(self._last)
+            self._kept.setdefault(_lane_of(row), deque()).append(self._last)
             self._last = next(self._coming, None)
         return kept[0][0] if kept else None
 
@@ -279,7 +323,7 @@ async def _at(at_s: float, ties: int, sample: Sample) -> Sample:
 
 def _probed(recording: Recording) -> Iterator[tuple[Row, int]]:
     """The rows of probes, and how much came before each at the very same time."""
-    told = (each for each in recording if _is_probed(each) or _is_end(each))
+    told = (each for each in recording if isinstance(each, Row) or _is_end(each))
     for _, moment in groupby(told, key=attrgetter("at_s")):
         while part := list(islice(moment, _MOMENT_MAX)):
             yield from _with_ties(part)
@@ -290,18 +334,20 @@ def _with_ties(moment: Sequence[Record]) -> Iterator[tuple[Row, int]]:
 
     That is the one which may have been asked for because of it; an earlier one was due just then.
     """
-    last = {(each.target, each.probe): each for each in moment if isinstance(each, Row)}
+    last = {_lane_of(each): each for each in moment if isinstance(each, Row)}
     ended = rows = 0
     for each in moment:
-        if isinstance(each, Row):
-            yield each, rows + (ended if last[each.target, each.probe] is each else 0)
+        if isinstance(each, Row) and is_of_calls(each):
+            yield each, 0  # Nobody asks for them.
+        elif isinstance(each, Row):
+            yield each, rows + (ended if last[_lane_of(each)] is each else 0)
             rows += 1
         else:
             ended = 1
 
 
-def _is_probed(record: Record) -> bool:
-    return isinstance(record, Row) and not is_of_calls(record)
+def _lane_of(row: Row) -> Lane:
+    return row.target, CALLS if is_of_calls(row) else row.probe
 
 
 def _is_end(record: Record) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from .registry import guards
@@ -18,6 +19,11 @@ class CallFeed:
 
     def __init__(self) -> None:
         self._before: dict[str, tuple[int, int, int]] = {}
+
+    @property
+    def next_s(self) -> float:
+        """No look is wanted in particular: calls come at any time."""
+        return math.inf
 
     def read(self) -> Iterator[tuple[str, dict[str, float] | None]]:
         """What the calls to each target showed since the last time.

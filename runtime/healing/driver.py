@@ -107,7 +107,8 @@ class Driver:
 
     def _sweep_later(self) -> None:
         if self._sweep_s < math.inf:
-            self._sweeps.start("sweep", "", self._clock.time() + self._sweep_s)
+            due_s = self._sweep.next_s(self._clock.time(), self._sweep_s)
+            self._sweeps.start("sweep", "", due_s)
 
     def tell(self, message: Message) -> None:
         """Let everybody know something, as publishing it would."""

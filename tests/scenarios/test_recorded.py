@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from estates import Estate, a_shop
+from mendel import CallNotPermitted, guard, guards
+from mendel.agents.guards.registry import forget
 from mendel.agents.journal import MemoryJournal
 from mendel.bus.messages import (
     ActionFinished,
@@ -16,6 +20,7 @@ from mendel.bus.messages import (
     ApprovalRequested,
     PauseTarget,
 )
+from mendel.core.circuits.circuit import CircuitConfig
 from mendel.core.policy import PolicyConfig
 from mendel.core.topology import Component
 from mendel.core.watching.watch import CALLS
@@ -89,6 +94,80 @@ def replayed(world: RecordedWorld, config: Config | None = None) -> Outcome:
         inputs=contents.inputs,
         notes=contents.notes,
     )
+
+
+class TestGuardedCalls:
+    """They are recorded as rates once a second, and told again at the same times."""
+
+    @pytest.fixture(autouse=True)
+    def no_guards(self) -> Iterator[None]:
+        yield
+        for target in list(guards()):
+            forget(target)
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        """Calls to a service fail for a while, which no probe sees, and then nobody calls."""
+        guard("payment", circuit=PATIENT)
+
+        async def main() -> None:
+            world = a_shop()
+            header = Header(schema=SCHEMA, components=tuple(world.components))
+            async with (
+                System(Config(), world, MemoryJournal()) as system,
+                Recorder(system.bus, RecordingWriter(path, header), thread=False),
+            ):
+                await asyncio.sleep(5.05)
+                for number in range(300):
+                    _call("payment", works=not 100 <= number < 160)
+                    await asyncio.sleep(0.1)
+                await asyncio.sleep(30.0)
+
+        path = tmp_path / "calls.jsonl.gz"
+        run(main())
+        forget("payment")
+        return path
+
+    @pytest.mark.parametrize("direct", [False, True])
+    def test_what_was_decided_because_of_them_is_decided_again(
+        self, path: Path, direct: bool
+    ) -> None:
+        world = RecordedWorld(path, like=a_shop())
+        contents = world.contents
+        until_s = contents.last_s - contents.start_s + 1.0
+
+        outcome = replay(world, builder(Config(), run=contents.run, direct=direct), until_s)
+
+        assert ("AnomalyDetected", "payment", "call_failure_rate") in [
+            each.gist[:3] for each in contents.decisions
+        ]
+        assert outcome.decisions == contents.decisions
+
+    def test_the_calls_of_who_replays_are_none_of_them(self, path: Path) -> None:
+        before = replayed(RecordedWorld(path), Config())
+        guard("db", circuit=PATIENT)
+        for _ in range(20):
+            _call("db", works=False)
+
+        assert replayed(RecordedWorld(path), Config()).sha256 == before.sha256
+
+    def test_whoever_was_only_called_is_known(self, tmp_path: Path) -> None:
+        row = Row(1.0, "mail", {"calls": 9.0}, "", CALLS)
+        contents = RecordedWorld(written(tmp_path / "a.jsonl", row, *rows(1.0))).contents
+
+        assert contents.calls == ("mail",)
+        assert {each.name for each in contents.components} == {"mail", "web"}
+        assert contents.notes == (JUDGED_ON,)
+
+
+# A circuit that leaves the judgement to the Coordinator.
+PATIENT = CircuitConfig(failure_rate=1.0, minimum_calls=1000, window_calls=1000)
+
+
+def _call(target: str, *, works: bool) -> None:
+    with contextlib.suppress(ConnectionError, CallNotPermitted), guard(target):
+        if not works:
+            raise ConnectionError("refused")
 
 
 class TestTheSameAgain:
@@ -265,17 +344,6 @@ class TestForeignRecordings:
 
     def test_without_them_nobody_knows(self, tmp_path: Path) -> None:
         assert RecordedWorld(written(tmp_path / "a.jsonl", *rows(1.0))).contents.broken is None
-
-    def test_calls_of_a_program_are_not_repeated_and_that_is_said(self, tmp_path: Path) -> None:
-        path = written(tmp_path / "a.jsonl", Row(1.0, "web", {"ok": 1.0}, "", CALLS), *rows(1.0))
-
-        world = RecordedWorld(path)
-
-        assert [each.name for each in world.probes] == ["http"]
-        assert world.contents.notes == (
-            JUDGED_ON,
-            "1 rows of guarded calls are left out; no probe took them",
-        )
 
     def test_damage_is_said(self, tmp_path: Path) -> None:
         path = written(tmp_path / "a.jsonl", *rows(1.0, 1.0))
