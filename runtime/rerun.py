@@ -11,9 +11,12 @@ from ..core.levels import Level
 from ..core.policy import Pause
 from ..errors import ConfigError
 from ..scenarios import replay as replaying
+from ..scenarios.circuits import CircuitRun, run_circuits
+from ..scenarios.contents import is_of_calls
 from ..scenarios.demands import broken_demands
 from ..scenarios.format import Scenario
 from ..scenarios.recorded import RecordedWorld
+from ..scenarios.recording import Recording, Row
 from ..scenarios.replay import Decision, Difference, Outcome, drift_s, first_difference
 from ..scenarios.shipped import find_scenario
 from .config import Loaded
@@ -67,6 +70,7 @@ class Rerun(Struct, frozen=True, kw_only=True):
         drift_s: the longest time between two decisions that are alike.
         broken_demands: what a scenario demands and was not kept, in words.
         course: what a picture of it needs, where it was asked for.
+        circuits: what the circuits of this configuration make of the guarded calls of a recording.
     """
 
     file: str
@@ -80,6 +84,7 @@ class Rerun(Struct, frozen=True, kw_only=True):
     drift_s: float = 0.0
     broken_demands: tuple[str, ...] = ()
     course: Course | None = None
+    circuits: tuple[CircuitRun, ...] = ()
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -178,10 +183,20 @@ def _projector(file: Path, order: Order) -> Callable[[Setup], Rerun]:
         )
         this = _rerun(file, setup, outcome, witness.course if order.drawn else None)
         end_s = outcome.start_s + outcome.until_s
+        if contents.calls:
+            this = structs.replace(this, circuits=_circuits(file, config, end_s))
         then = [each for each in contents.decisions if each.at_s <= end_s]
         return _compared(this, RECORDED, then) if then else this
 
     return project
+
+
+def _circuits(file: Path, config: Loaded | None, end_s: float) -> tuple[CircuitRun, ...]:
+    specs = config.config.components if config is not None else ()
+    configs = {each.name: each.guard.circuit for each in specs if each.guard is not None}
+    with Recording(file) as recording:
+        rows = (each for each in recording if isinstance(each, Row) and is_of_calls(each))
+        return tuple(run_circuits((each for each in rows if each.at_s <= end_s), configs))
 
 
 def _configured(config: Loaded) -> RealWorld:

@@ -16,6 +16,7 @@ from .output import PLAIN, Out, Printer
 from .times import seconds
 
 if TYPE_CHECKING:
+    from ...scenarios.circuits import CircuitRun
     from ...scenarios.replay import Decision
     from ...scenarios.scoring import Spread
     from ..config import Loaded
@@ -117,6 +118,8 @@ def _tell(done: list[Rerun], out: Out) -> None:
             out.line(f"{out.paint('not kept', 'red')}: {where}: {demand}")
         if each.compared_with:
             out.line(f"{where}: {_comparison(each)}")
+        for circuit in each.circuits:
+            out.line(f"{where}: {_opened(circuit)}")
     for note in dict.fromkeys(note for each in done for note in each.outcome.notes):
         out.note(f"note: {note}")
 
@@ -145,6 +148,14 @@ def _known(count: int | None) -> str:
 
 def _median(durations: Spread | None) -> str:
     return "-" if durations is None else format_duration(durations.median_s)
+
+
+def _opened(circuit: CircuitRun) -> str:
+    told = f"the circuit of {circuit.target} refuses {circuit.refused:,} of {circuit.calls:,} calls"
+    if not circuit.opened:
+        return f"{told}; it never opens"
+    times = "once" if circuit.opened == 1 else f"{circuit.opened:,} times, first"
+    return f"{told}; it opens {times} at {circuit.opened_s[0]:.3f} s"
 
 
 def _comparison(each: Rerun) -> str:
