@@ -12,7 +12,10 @@ Changes: simulated estates of the training shapes, one fault each, are healed at
 once more while components change their level at random moments. An incident is lost when it was
 opened and is neither closed nor open at the end; it is handled twice when an action of it is begun
 twice, or when its component has another one open. The score is the share of the harm of nobody
-acting that was avoided, over all runs together.
+acting that was avoided, over all runs together. Not changing is a level that is drawn and kept, so
+the mean over the three: that is what changing at random is measured against.
+
+Gain: what each level avoids in these same runs; `benchmarks/healing.py` has the whole catalogue.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ from mendel.scenarios.simulator.draws import candidates
 from mendel.scenarios.virtual_time import run
 
 LEVELS: tuple[Level, ...] = get_args(Level)
-TARGETS = {"lost": 0, "twice": 0, "points_below_the_worst_level": 2.0}
+TARGETS = {"lost": 0, "twice": 0, "points_below_not_changing": 2.0}
 
 _SHAPES = ("chain", "shop")
 _KINDS: tuple[FaultKind, ...] = (
@@ -190,7 +193,7 @@ def healed(course: Course, level: Level, rng: random.Random | None) -> tuple[flo
 
 def changes(incidents: int) -> dict[str, Any]:
     """All runs until there were so many incidents under changing levels."""
-    harm: dict[str, float] = dict.fromkeys(("nobody", "changing", *LEVELS), 0.0)
+    harm: dict[str, float] = dict.fromkeys(("nobody", "kept", "changing", *LEVELS), 0.0)
     found: Counter[str] = Counter()
     runs = 0
     while found["incidents"] < incidents and runs < _RUNS_MAX:
@@ -201,14 +204,16 @@ def changes(incidents: int) -> dict[str, Any]:
         course = draw_course(shape, runs, kinds=(kind,), until_s=_UNTIL_S)
         harm["nobody"] += nobody(course).harm
         for level in LEVELS:
-            harm[level] += healed(course, level, None)[0]
+            kept = healed(course, level, None)[0]
+            harm[level] += kept
+            harm["kept"] += kept / len(LEVELS)
         rng = random.Random(runs)
         changed, seen = healed(course, rng.choice(LEVELS), rng)
         harm["changing"] += changed
         found += seen
         runs += 1
-    scores = {name: 100.0 * (1.0 - harm[name] / harm["nobody"]) for name in (*LEVELS, "changing")}
-    worst = min(scores[level] for level in LEVELS)
+    names = (*LEVELS, "kept", "changing")
+    scores = {name: 100.0 * (1.0 - harm[name] / harm["nobody"]) for name in names}
     return {
         "runs": runs,
         "level_changes": runs * _CHANGES,
@@ -217,18 +222,23 @@ def changes(incidents: int) -> dict[str, Any]:
         "lost": found["lost"],
         "twice": found["twice"],
         "score": scores,
-        "points_below_the_worst_level": max(0.0, worst - scores["changing"]),
+        "points_below_not_changing": max(0.0, scores["kept"] - scores["changing"]),
     }
 
 
 def _told(report: dict[str, Any]) -> str:
     lines = [f"{report['machine']}, Python {report['python']}"]
-    for level, row in report.get("cost", {}).items():
-        lines.append(
-            f"{level:<9} {row['cpu_us_per_sample']:7.1f} us CPU/sample "
-            f"{row['bytes_per_component']:8.0f} bytes/component {row['start_cpu_s']:6.2f} s start"
-        )
-    row = report.get("changes")
+    row, costs = report.get("changes"), report.get("cost", {})
+    for level in LEVELS:
+        line = f"{level:<9}"
+        if level in costs:
+            spent = costs[level]
+            line += (
+                f" {spent['cpu_us_per_sample']:7.1f} us CPU/sample "
+                f"{spent['bytes_per_component']:8.0f} bytes/component"
+                f"{spent['start_cpu_s']:6.2f} s start"
+            )
+        lines.append(line + (f" {row['score'][level]:6.1f} % of harm avoided" if row else ""))
     if row:
         scores = ", ".join(f"{name} {value:.1f}" for name, value in row["score"].items())
         lines.append(

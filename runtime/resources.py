@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -115,19 +116,20 @@ class Steward:
             usage = self._gauge.read(self._system, due_s)
             self._accounts.read(loop.time() - due_s + config.every_s)
             self._see_to_agents(config, loop.time())
-            changed = self._see_to_components(config, loop.time())
-            if self._pressure.update(usage, loop.time()):
+            excesses = self._see_to_components(config, loop.time())
+            is_new = self._pressure.update(usage, loop.time())
+            if is_new:
                 step, reasons = self._pressure.relief.step, self._pressure.reasons
                 _log.warning("step %d: %s", step, "; ".join(reasons) or "calm")
-                changed = True
-            if changed:
-                await self._relieve()
+            if is_new or excesses:
+                await self._relieve(excesses)
 
-    async def _relieve(self) -> None:
+    async def _relieve(self, excesses: Sequence[Excess]) -> None:
         steps = self._components.steps
+        own = [f"{each.name}: {reason}" for each in excesses for reason in each.reasons]
         await self._system.relieve(
             self._pressure.relief,
-            self._pressure.reasons,
+            (*self._pressure.reasons, *own),
             # Evolution, the first step of all, is nothing that one component takes.
             apart={name: STEPS[step + 1] for name, step in steps.items()},
             aside=asyncio.to_thread,
@@ -159,7 +161,7 @@ class Steward:
         seat.crash(OverLimit("; ".join(lasting)))
         return "uses too much although it was held back, and is ended"
 
-    def _see_to_components(self, config: ResourcesConfig, now_s: float) -> bool:
+    def _see_to_components(self, config: ResourcesConfig, now_s: float) -> list[Excess]:
         most = (len(STEPS) - 1 if config.lower_levels else WITHOUT_LEVELS) - 1
         used = self._accounts.components
         found = self._components.update(used, config.component, most, config, now_s)
@@ -169,7 +171,7 @@ class Steward:
             if relief.ceiling != "full":
                 done += f", on no level above {relief.ceiling}"
             self._tell("component", each, done if each.step else _KEEPS, now_s)
-        return bool(found)
+        return found
 
     def _tell(
         self, kind: Literal["agent", "component"], excess: Excess, done: str, now_s: float

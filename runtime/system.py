@@ -1,8 +1,6 @@
 """A running mendel: bus, agents under supervision, and the world they heal.
 
-It starts from the ground up (bus, world, agents) and stops the other way round. Its supervisor
-knows nothing of the bus; what it tells is put on the bus here, so that whoever wants to know that
-an agent crashed listens like for anything else.
+It starts from the ground up (bus, world, agents) and stops the other way round.
 """
 
 from __future__ import annotations
@@ -12,8 +10,6 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
-
-from msgspec import structs
 
 from ..agents.agent import Agent, AgentConfig, convert_config
 from ..agents.breaker import Breaker
@@ -26,7 +22,6 @@ from ..agents.ports import Journal, World
 from ..agents.recovery import Recovery
 from ..agents.registry import LoadedAgent
 from ..agents.seat import Seat
-from ..bus.consumers import BATCH
 from ..bus.local import LocalBus
 from ..bus.messages import (
     ConfigChanged,
@@ -36,34 +31,19 @@ from ..bus.messages import (
     Status,
 )
 from ..core.health import Overall, overall
-from ..core.levels import Ceiling, Level
+from ..core.levels import Level
 from ..core.policy import Pause
 from ..core.pressure import STEPS, Relief
-from ..core.restarts import ChildSpec
-from ..core.topology import home_of
 from ..errors import BusClosed, ConfigError, PluginError
 from ..genome.farm import Farm
 from ..genome.service import GenomeService
 from .config import Config
 from .factory import Parts, build
-from .levels import evolves, known_component, with_level, with_levels_by_hand
-from .lives import OneLife, as_message
-from .revision import (
-    Aside,
-    Revision,
-    ask_agents,
-    excuse_booting,
-    in_force,
-    inline,
-    levels_changed,
-    prepare,
-    put_into_force,
-    relieved,
-    settle,
-    turnover,
-)
-from .supervision import ChildStatus, Crashed, Event
-from .supervisor import Supervisor
+from .helm import Helm
+from .levels import evolves, known_component
+from .revision import Aside, excuse_booting, inline
+from .staff import Staff
+from .supervision import ChildStatus
 
 _log = logging.getLogger("mendel.system")
 
@@ -76,15 +56,7 @@ OWN_AGENTS: tuple[type[Agent[Any]], ...] = (
     Monitor,
     GenomeService,  # Only where the level of some component evolves.
 )
-# Who changes levels for want of resources, and back.
-_RESOURCES = "resources"
 _OWN_NAMES = frozenset(kind.name for kind in OWN_AGENTS)
-
-# The whole program stops within two seconds; the world needs most of them.
-_AGENTS_STOP_S = 0.6
-_PLUGIN_STOP_S = 0.4
-# Messages that anybody's agent handles in a row: healing does not wait for hundreds of slow ones.
-_PLUGIN_BATCH = 32
 
 
 class System:
@@ -106,8 +78,8 @@ class System:
     Attributes:
         bus: how the agents talk; there once the system is entered.
         parts: what outlives the agents.
-        seats: places of all agents, by name.
-        kinds: their classes, by name.
+        staff: the agents.
+        plugins: those beside mendel's own.
         started_s: loop time of the start.
         relief: what is done without at present, for want of resources ...
         apart: ... and for single components, because they use too much of them.
@@ -116,6 +88,7 @@ class System:
 
     bus: LocalBus
     parts: Parts
+    staff: Staff
 
     def __init__(
         self,
@@ -134,8 +107,6 @@ class System:
         self.config = config
         self.world = world
         self.journal = journal
-        self.seats: dict[str, Seat[Any]] = {}
-        self.kinds: dict[str, type[Agent[Any]]] = {}
         self.problems = tuple(problems)
         self.started_s = 0.0
         self.relief = STEPS[0]
@@ -143,16 +114,13 @@ class System:
         self.meters = meters
         self.url = ""
         self._run = run
-        self._plugins = tuple(plugins)
+        self.plugins = tuple(plugins)
         self._pauses = tuple(pauses)
         self._earlier = tuple(earlier)
         self._make_farm = farm
         self._farm: Farm | None = None
-        self._by_hand: Mapping[str, Level] = {}
         self._rng = random.Random(config.runtime.seed)  # noqa: S311  Jitter is no secret.
-        self._alone: dict[str, Supervisor] = {}
-        self._revising = asyncio.Lock()  # One change at a time.
-        self._supervision: asyncio.Task[None] | None = None
+        self._helm = Helm(self)
 
     # --- start and stop -----------------------------------------------------------------------
 
@@ -171,9 +139,7 @@ class System:
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            if self._supervision is not None:
-                self._supervision.cancel()
-                await asyncio.wait({self._supervision})
+            await self.staff.stop()
         finally:
             if self._farm is not None:
                 await self._farm.close()
@@ -189,12 +155,11 @@ class System:
         Raises:
             GaveUp: an agent could not be kept alive.
         """
-        assert self._supervision is not None, "the system is not running"
-        await asyncio.shield(self._supervision)
+        await self.staff.wait()
 
     def _start(self, now_s: float) -> None:
         self.parts = build(self.config, self.world, self.journal, run=self._run)
-        self.parts.board.connect(self._publish)
+        self.parts.board.connect(self.publish)
         configs = {each.name: each.guard for each in self.config.components if each.guard}
         for problem in self.parts.board.configure(configs):
             _log.warning("%s", problem)
@@ -203,18 +168,17 @@ class System:
         for target, at_s in self._earlier:
             self.parts.policy.remember(target, at_s)
         excuse_booting(self.config.components, self.parts, self.world, now_s)
-        spec = structs.replace(self.config.supervisor, shutdown_s=_AGENTS_STOP_S)
-        self._supervisor = Supervisor("mendel", spec, [], rng=self._rng, on_event=self._on_event)
+        self.staff = Staff(self.bus, self.journal, self.config.supervisor, self._rng, self.publish)
         parts, world = self.parts, self.world
         self._employ(Coordinator, lambda config: Coordinator(config, parts.casebook))
         self._employ(Recovery, lambda config: Recovery(config, world, parts.ledger))
         self._employ(Breaker, lambda config: Breaker(config, world, parts.board))
-        for plugin in self._plugins:
+        for plugin in self.plugins:
             self.add_agent(plugin)
-        self._breed()
+        self.breed()
         # The last to start and the first to stop: nobody sees a problem before all can act on it.
         self._employ(Monitor, lambda config: Monitor(config, world, parts.charts, self.meters))
-        self._supervision = asyncio.create_task(self._supervisor.run(), name="mendel")
+        self.staff.start()
 
     async def reconfigure(
         self,
@@ -227,102 +191,16 @@ class System:
         source: str = "",
         aside: Aside = inline,
     ) -> ConfigChanged:
-        """Heal by another configuration from now on; see `mendel.runtime.revision`.
-
-        Args:
-            config: the whole of it.
-            was: what it is a new version of; levels that were set by hand hold on where the two do
-                not differ in them. Without it the configuration holds as it is.
-            plugins: agents that it asks for beside mendel's own; by default those of now.
-            who: the person or program that asks for it.
-            reason: why.
-            source: where the configuration was read.
-            aside: works out what the configuration comes to; ``asyncio.to_thread`` keeps that from
-                holding up the loop, for which a large estate is work of a second.
-
-        Returns:
-            What was published about it.
-
-        Raises:
-            ConfigError: it cannot come into force; everything is as before.
-        """
-        async with self._revising:
-            by_hand = self._by_hand
-            if was is not None:
-                components = self.parts.casebook.topology.components
-                config, by_hand = with_levels_by_hand(config, was, by_hand, components)
-            wanted = self._plugins if plugins is None else tuple(plugins)
-            changed = await self._go_over(config, wanted, who, reason, source, aside)
-            self._by_hand = by_hand
-            return changed
+        """Heal by another configuration from now on; see `mendel.runtime.helm.Helm.reconfigure`."""
+        return await self._helm.reconfigure(
+            config, was=was, plugins=plugins, who=who, reason=reason, source=source, aside=aside
+        )
 
     async def change_level(
         self, component: str, level: Level, *, who: str = "", reason: str = ""
     ) -> ConfigChanged:
-        """Heal a component on another level from now on, its open incident included.
-
-        It holds until it is changed again, or the file says another level of the component than
-        before.
-
-        Args:
-            component: its name.
-            level: which.
-            who: the person or program that asks for it.
-            reason: why.
-
-        Returns:
-            What was published about it.
-
-        Raises:
-            ConfigError: there is no such component.
-        """
-        async with self._revising:
-            config = with_level(self.config, known_component(self.parts, component), level)
-            changed = await self._go_over(config, self._plugins, who, reason)
-            self._by_hand = {**self._by_hand, component: level}
-            return changed
-
-    async def _go_over(
-        self,
-        config: Config,
-        wanted: Sequence[LoadedAgent],
-        who: str,
-        reason: str,
-        source: str = "",
-        aside: Aside = inline,
-    ) -> ConfigChanged:
-        """Go over to a configuration; one at a time."""
-        loop = asyncio.get_running_loop()
-        come, go = turnover(self._plugins, wanted, self.seats)
-        stay = [each for each in wanted if each not in come]
-        revision = await aside(
-            prepare,
-            self.config,
-            config,
-            self.parts,
-            self.world,
-            stay,
-            self._own(),
-            self._ceiling(config),
-        )
-        await ask_agents(self.bus, revision.agents)
-        began_s = loop.time()
-        self._put_into_force(revision, began_s)
-        self.config, self._plugins = config, tuple(wanted)
-        excuse_booting(revision.fresh, self.parts, self.world, began_s)
-        now_s = loop.time()
-        changed = in_force(
-            revision, who=who, reason=reason, source=source, began_s=began_s, now_s=now_s
-        )
-        self._publish(changed)
-        self._tell_levels(revision, who, reason)
-        self._breed()
-        for name in go:
-            await self.remove_agent(name)
-        for plugin in come:
-            self.add_agent(plugin)
-        await settle(self.world)
-        return changed
+        """Heal a component on another level; see `mendel.runtime.helm.Helm.change_level`."""
+        return await self._helm.change_level(component, level, who=who, reason=reason)
 
     async def relieve(
         self,
@@ -332,50 +210,11 @@ class System:
         apart: Mapping[str, Relief] | None = None,
         aside: Aside = inline,
     ) -> None:
-        """Do without some things, or take them up again; what is known stays.
+        """Do without some things, or take them up again; see `mendel.runtime.helm.Helm.relieve`."""
+        await self._helm.relieve(relief, reasons, apart=apart, aside=aside)
 
-        Args:
-            relief: what to do without from now on ...
-            reasons: ... and why, for whoever asks.
-            apart: what to do without for single components; by default as before.
-            aside: see `reconfigure`.
-        """
-        async with self._revising:
-            now_s = asyncio.get_running_loop().time()
-            before, was = self.relief, self._ceiling(self.config)
-            self.relief, self.apart = relief, self.apart if apart is None else apart
-            config, ceiling = self.config, self._ceiling(self.config)
-            if ceiling != was:
-                revision = await aside(
-                    prepare, config, config, self.parts, self.world, (), (), ceiling
-                )
-                self._put_into_force(revision, now_s)
-                calm = "there is enough to work with again"
-                self._tell_levels(revision, _RESOURCES, "; ".join(reasons) or calm)
-            for name, chart in self.parts.charts.items():
-                chart.stretch = self._stretch(name)
-            if relief is not before:
-                self._publish(relieved(relief, reasons, now_s))
-
-    def _put_into_force(self, revision: Revision, now_s: float) -> None:
-        put_into_force(revision, self.parts, self.world, self._publish, now_s)
-        for name, chart in revision.charts.fresh.items():
-            chart.stretch = self._stretch(name)
-
-    def _stretch(self, target: str) -> float:
-        own = self.apart.get(home_of(target))
-        return self.relief.stretch if own is None else max(own.stretch, self.relief.stretch)
-
-    def _ceiling(self, config: Config) -> Ceiling:
-        return config.resources.ceiling(self.relief, self.apart)
-
-    def _tell_levels(self, revision: Revision, who: str, reason: str) -> None:
-        now_s = asyncio.get_running_loop().time()
-        news = levels_changed(revision, who=who, reason=reason, now_s=now_s)
-        if news is not None:
-            self._publish(news)
-
-    def _own(self) -> list[type[Agent[Any]]]:
+    def own_kinds(self) -> list[type[Agent[Any]]]:
+        """Classes of mendel's own agents that are employed."""
         return [kind for kind in OWN_AGENTS if kind.name in self.seats]
 
     # --- agents -------------------------------------------------------------------------------
@@ -386,27 +225,9 @@ class System:
         Raises:
             ConfigError: there is an agent of this name.
         """
-        if loaded.name in self.seats:
-            raise ConfigError(f"there is an agent {loaded.name!r} already")
-        self._add(loaded.name, loaded.agent_class, loaded.config, loaded.agent_class)
+        self.staff.add(loaded.name, loaded.agent_class, loaded.config, loaded.agent_class)
 
-    def _add(
-        self,
-        name: str,
-        agent_class: type[Agent[Any]],
-        config: AgentConfig,
-        make: Callable[[Any], Agent[Any]],
-    ) -> None:
-        seat = self._seat_of(name, agent_class, config, batch=_PLUGIN_BATCH)
-        child = (ChildSpec(name=name), lambda: OneLife(seat, make))
-        # In a supervisor of its own: when that gives up, it is this agent only that is missing.
-        spec = structs.replace(self.config.supervisor, shutdown_s=_PLUGIN_STOP_S / 2)
-        alone = Supervisor(name, spec, [child], rng=self._rng, on_event=self._on_event)
-        self._alone[name] = alone
-        guard = ChildSpec(name=_guard_of(name), restart="temporary", shutdown_s=_PLUGIN_STOP_S)
-        self._supervisor.add(guard, lambda: alone)
-
-    def _breed(self) -> None:
+    def breed(self) -> None:
         """Let configurations evolve from the first component on whose level does so.
 
         Healing goes on without it when that fails for good.
@@ -415,7 +236,7 @@ class System:
             return
         farm = self._farm = self._make_farm(self)
         config = convert_config(GenomeService, self.config.agent.get(GenomeService.name, {}))
-        self._add(
+        self.staff.add(
             GenomeService.name, GenomeService, config, lambda config: GenomeService(config, farm)
         )
 
@@ -428,23 +249,10 @@ class System:
         if name in _OWN_NAMES or name not in self.seats:
             known = sorted(set(self.seats) - _OWN_NAMES)
             raise ConfigError(f"no agent {name!r} to remove; there are: {', '.join(known) or '-'}")
-        await self._supervisor.remove(_guard_of(name))
-        del self._alone[name]
-        del self.kinds[name]
-        self.seats.pop(name).close()
+        await self.staff.remove(name)
 
     def _employ(self, agent_class: type[Agent[C]], make: Callable[[C], Agent[C]]) -> None:
-        name = agent_class.name
-        config = convert_config(agent_class, self.config.agent.get(name, {}))
-        seat = self._seat_of(name, agent_class, config)
-        self._supervisor.add(ChildSpec(name=name), lambda: OneLife(seat, make))
-
-    def _seat_of(
-        self, name: str, agent_class: type[Agent[Any]], config: AgentConfig, batch: int = BATCH
-    ) -> Seat[Any]:
-        seat = Seat(self.bus, agent_class, config, name=name, journal=self.journal, batch=batch)
-        self.seats[name], self.kinds[name] = seat, agent_class
-        return seat
+        self.staff.employ(agent_class, self.config.agent.get(agent_class.name, {}), make)
 
     # --- for the program that it lives in -----------------------------------------------------
 
@@ -464,14 +272,19 @@ class System:
             ConfigError: there is no such component.
         """
         known_component(self.parts, component)
-        self._publish(Heartbeat(target=component, metrics=dict(metrics)))
-
-    # --- what it tells ------------------------------------------------------------------------
+        self.publish(Heartbeat(target=component, metrics=dict(metrics)))
 
     @property
-    def plugins(self) -> Sequence[LoadedAgent]:
-        """Agents beside mendel's own."""
-        return self._plugins
+    def seats(self) -> Mapping[str, Seat[Any]]:
+        """Places of all agents, by name."""
+        return self.staff.seats
+
+    @property
+    def kinds(self) -> Mapping[str, type[Agent[Any]]]:
+        """Classes of all agents, by name."""
+        return self.staff.kinds
+
+    # --- what it tells ------------------------------------------------------------------------
 
     def tell_problems(self) -> None:
         """Say which plug-ins could not be loaded; called once those who should know listen."""
@@ -489,22 +302,11 @@ class System:
 
     def agents(self) -> dict[str, ChildStatus]:
         """How each agent stands."""
-        supervisors = (self._supervisor, *self._alone.values())
-        found = {each.name: each for one in supervisors for each in one.status()}
-        return {name: found[name] for name in self.seats if name in found}
+        return self.staff.status()
 
-    def _on_event(self, event: Event) -> None:
-        message = as_message(event)
-        level = logging.WARNING if isinstance(event, Crashed) else logging.DEBUG
-        _log.log(level, "%s", message, exc_info=getattr(event, "exception", None))
-        self._publish(message)
-
-    def _publish(self, message: Message) -> None:
+    def publish(self, message: Message) -> None:
+        """Put something on the bus, unless that is closed already."""
         try:
             self.bus.publish(message)
         except BusClosed:
             _log.debug("the bus is closed already: %s", message)
-
-
-def _guard_of(agent: str) -> str:
-    return f"supervisor of {agent}"

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 from collections.abc import Iterable
 from types import BuiltinFunctionType, FunctionType, ModuleType
 
-# What everything leads to: code, and whatever is there once for the whole process.
-_SHARED = (type, ModuleType, FunctionType, BuiltinFunctionType)
+# What leads to everything: code, the event loop, and who waits in it.
+_SHARED = (
+    type,
+    ModuleType,
+    FunctionType,
+    BuiltinFunctionType,
+    asyncio.Future,
+    asyncio.AbstractEventLoop,
+)
 # A few milliseconds of work; beyond it the estimate is of that much only.
 MOST_OBJECTS = 5_000
 

@@ -93,8 +93,7 @@ def _show_resources(view: ResourcesView, out: Out) -> None:
         rows.append((name, format_value(name, getattr(view, name)), shown))
     out.table(("OF MENDEL", "USED", "LIMIT"), rows)
     out.line()
-    rest = f"healthy components looked at {view.stretch:g} times less often, level {view.ceiling}"
-    out.line(f"step {view.step}: {rest if view.step else 'nothing is done without'}")
+    out.line(f"step {view.step}: {_without(view)}")
     for reason in view.reasons:
         out.line(f"  {reason}")
     out.line()
@@ -109,6 +108,17 @@ def _show_resources(view: ResourcesView, out: Out) -> None:
     ]
     out.table(("COMPONENT", *header, "LOOKS", "ACTIONS", "EXCEEDED", "STEP"), components)
     out.line(_limits("each component", view.component_limits))
+
+
+def _without(view: ResourcesView) -> str:
+    if not view.step:
+        return "nothing is done without"
+    told = ["evolution is paused"]
+    if view.stretch > 1.0:
+        told.append(f"healthy components are looked at {view.stretch:g} times less often")
+    if view.ceiling != "full":
+        told.append(f"no level above {view.ceiling} is carried out")
+    return ", ".join(told)
 
 
 def _portion(view: AgentUsage | ComponentUsage) -> tuple[str, ...]:

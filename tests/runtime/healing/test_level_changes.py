@@ -100,5 +100,5 @@ def test_the_benchmark_finds_nothing_lost_nothing_twice_and_no_harm() -> None:
 
     assert found["incidents"] >= 6
     assert (found["lost"], found["twice"]) == (0, 0)
-    assert found["points_below_the_worst_level"] <= 2.0
+    assert found["points_below_not_changing"] <= 2.0
     assert found["score"]["basic"] < min(found["score"]["advanced"], found["score"]["full"])
