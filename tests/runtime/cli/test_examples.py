@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 import pytest
 from mendel.runtime.cli import main
@@ -41,3 +42,27 @@ def test_a_shell_learns_every_command(shell: str, capsys: pytest.CaptureFixture[
 
     script = capsys.readouterr().out
     assert [name for name in ("demo", "incidents", "explain") if name not in script] == []
+
+
+def test_a_shell_is_taught_where_it_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+
+    assert main(["completion", "bash", "--install"]) == 0
+
+    path = capsys.readouterr().out.split()[2].rstrip(";")
+    assert "mendel" in Path(path).read_text()
+    assert Path(path).is_relative_to(tmp_path)
+
+
+def test_a_home_that_cannot_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "home").touch()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+
+    assert main(["completion", "bash", "--install"]) == 4
+    assert "mendel completion bash" in capsys.readouterr().err

@@ -130,3 +130,17 @@ def test_nobody_needs_itself_or_strangers() -> None:
     ]
 
     assert dict(_needs(seen, owners)) == {1: [2]}
+
+
+def test_what_is_written_of_a_procfile_is_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("Procfile").write_text("web: python3 web.py\n")
+
+    assert main(["init", "--from", "Procfile"]) == 0
+
+    said = capsys.readouterr()
+    assert said.out.splitlines()[0] == "mendel.toml is written"
+    assert "web        service         Procfile, line 1" in said.out
+    assert "mendel run --mode observe" in said.err
