@@ -274,7 +274,7 @@ class Judged(Struct, frozen=True, kw_only=True):
         avoidable: whether there was harm that somebody could have avoided.
         worse: share of the runs that were worse than nobody acting.
         actions, unneeded, false_alarms: per run.
-        detected, named, healed: share of the faults.
+        detected, named, healed: share of the faults; ``None`` for those who open no incidents.
         detection_s, recovery_s: medians over the runs.
     """
 
@@ -300,7 +300,8 @@ def together(verdicts: Sequence[Verdict], ends: Sequence[Ends]) -> Judged:
         ends: of the scale, for each of them.
     """
     runs = len(verdicts)
-    broken = sum(each.broken for each in verdicts)
+    tells = any(each.incidents for each in verdicts)
+    broken = sum(each.broken for each in verdicts) if tells else 0
     null = math.fsum(each.null for each in ends) / runs
     best = math.fsum(each.best for each in ends) / runs
     return Judged(
