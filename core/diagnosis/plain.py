@@ -38,8 +38,10 @@ _CURABLE_AFTER_S = {
     "limplock": _STEADY_S,
 }
 _SCORE, _BESIDE = 0.7, 0.4
-# All of them are told by processes that are gone; they do not speak against each other.
+# What is told by the same signs, and cured alike, does not speak against each other: processes
+# that are gone; a replica that does worse than its peers.
 _LOSSES = ("crash", "correlated_loss", "flapping", "poison_message", "memory_leak")
+_LAGGARDS = ("limplock", "gray_failure", "noisy_neighbour", "hang")
 # What users do not feel is repaired only where a process is gone or stands still: spare ones are
 # there to be used up by the next.
 _FELT_BY_NOBODY = ("crash", "hang", "correlated_loss", "disk_fill", "poison_message")
@@ -91,7 +93,7 @@ def _treated(
 
 
 def _blindly(found: Diagnosis, until_s: float) -> Diagnosis:
-    return structs.replace(found, cause="", steps=(), follows_plan=True, hold_s=until_s)
+    return structs.replace(found, steps=(), follows_plan=True, hold_s=until_s)
 
 
 def _in_the_end(found: Diagnosis, scene: Scene) -> Hypothesis | None:
@@ -99,13 +101,18 @@ def _in_the_end(found: Diagnosis, scene: Scene) -> Hypothesis | None:
     if not found.hypotheses:
         return None
     first, *others = found.hypotheses
-    against = (each for each in others if not {first.cause, each.cause} <= {*_LOSSES})
+    against = (each for each in others if not _are_alike(first, each))
     if first.score < _SCORE or any(each.score > _BESIDE for each in against):
         return None
     if first.cause == "partition" and scene.now_s - scene.begun_s >= _NETWORK_S:
         callers = tuple(dict.fromkeys(each.partition(">")[0] for each in first.where))
         return structs.replace(first, cause="stale_pool", where=callers)
     return first if first.cause in _CURABLE_AFTER_S else None
+
+
+def _are_alike(one: Hypothesis, other: Hypothesis) -> bool:
+    causes = {one.cause, other.cause}
+    return causes <= {*_LOSSES} or (causes <= {*_LAGGARDS} and one.where == other.where)
 
 
 def _is_felt(scene: Scene) -> bool:

@@ -62,7 +62,6 @@ class CaseFile:
         concerned: the target, and those of its replicas and edges that were in alarm.
         asked_s: when the present triage began; evidence must be newer.
         diagnosis: what is held to be wrong; ``None`` where nobody asked for that.
-        diagnosed_s: since when that is held.
         told_s: when a person was told of it, or of the incident that it is a relapse of.
         lesson: what its last action taught, if anything.
         freed_s: when it was last found to be no mere symptom; minus infinity for never one.
@@ -92,7 +91,6 @@ class CaseFile:
         self._ailment: Ailment | None = None  # What the last action was chosen against.
         self._launched_s = opened_s
         self.diagnosis: Diagnosis | None = None
-        self.diagnosed_s = opened_s
         self._timers: dict[str, None] = {}
 
     @property

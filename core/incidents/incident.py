@@ -323,8 +323,6 @@ class Incident(CaseFile):
         """Find out what is wrong; what is told of it, and the wait when nothing is to be done."""
         diagnosis = self.desk.diagnose(self, now_s)
         is_news = self.diagnosis is None or diagnosis.cause != self.diagnosis.cause
-        if is_news:
-            self.diagnosed_s = now_s
         self.diagnosis = diagnosis
         told: list[Effect] = [self._tell_diagnosis(diagnosis, now_s)] if is_news else []
         if self.stage is Stage.CONSULTING or self.treatment.has_begun:

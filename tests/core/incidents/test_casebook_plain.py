@@ -30,8 +30,8 @@ class Ward(Clinic):
         return self.symptoms.get(target, (a_symptom("ok", 1.0),))
 
 
-def a_symptom(metric: str, value: float) -> Symptom:
-    return Symptom(metric=metric, value=value, latest=value, usual=1.0)
+def a_symptom(metric: str, value: float, usual: float = 1.0) -> Symptom:
+    return Symptom(metric=metric, value=value, latest=value, usual=usual)
 
 
 class TestAPlanThatNobodyWrote:
@@ -66,6 +66,22 @@ class TestAPlanThatNobodyWrote:
         ward.wait(200.0)
 
         assert ward.actions == ["cart: notify"]
+
+    def test_what_comes_and_goes_is_not_new_each_time(self) -> None:
+        ward = Ward()
+        ward.symptoms["cart/2"] = (a_symptom("error_rate", 0.8, usual=0.0),)
+        ward.symptoms["cart"] = (a_symptom("ok", 0.4),)
+        ward.symptoms["web"] = (a_symptom("error_rate", 0.4, usual=0.0),)
+
+        ward.sick("cart", "ok")
+        ward.wait(3.0)
+        ward.well("cart")
+        ward.wait(4.0)
+        ward.sick("cart", "ok")
+        assert ward.actions == []
+        ward.wait(4.0)
+
+        assert ward.actions == ["cart: replace"]
 
 
 class TestAPlanThatSomebodyWrote:
