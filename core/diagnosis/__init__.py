@@ -8,7 +8,7 @@ the others. What nobody speaks for is *unknown*, and said to be so.
 """
 
 from .diagnose import Diagnosis, diagnose
-from .plain import plainly
+from .plain import Steady, plainly
 from .remedies import Step
 from .rules import Hypothesis
 from .scene import Scene
@@ -20,6 +20,7 @@ __all__ = [
     "Hypothesis",
     "Scene",
     "Signs",
+    "Steady",
     "Step",
     "diagnose",
     "plainly",

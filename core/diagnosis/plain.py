@@ -21,7 +21,7 @@ from .scene import Scene
 
 # What one step on the ill part takes away, and how long it has to look the same before: what is
 # gone, or stands still, is that at the first look. What is slow or short of something for a reason
-# outside itself (load, a neighbour, others' services) is not among them.
+# outside itself (load, others' services) is not among them.
 _STEADY_S = 10.0
 _CURABLE_AFTER_S = {
     "crash": 0.0,
@@ -36,6 +36,7 @@ _CURABLE_AFTER_S = {
     "stale_pool": _STEADY_S,
     "gray_failure": _STEADY_S,
     "limplock": _STEADY_S,
+    "noisy_neighbour": _STEADY_S,
 }
 _SCORE, _BESIDE = 0.7, 0.4
 # What is told by the same signs, and cured alike, does not speak against each other: processes
@@ -50,8 +51,25 @@ _FELT_BY_NOBODY = ("crash", "hang", "correlated_loss", "disk_fill", "poison_mess
 _NETWORK_S = 60.0
 # With this share of its work undone for so long there is little to lose.
 _LOST, _LOST_S = 0.5, 20.0
+# What comes back as soon as this was never away.
+_SAME_S = 60.0
 # What is not plain by then is handed to a person.
 _WATCHED_S = 100.0
+
+
+class Steady:
+    """Since when each component looks as it does, incidents that came and went included."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[str, float, float]] = {}  # Cause, since when, last seen.
+
+    def since_s(self, component: str, cause: str, now_s: float) -> float:
+        """Take what a component looks like now; tells since when it does."""
+        known, since_s, seen_s = self._known.get(component, (cause, now_s, now_s))
+        if known != cause or now_s - seen_s > _SAME_S:
+            since_s = now_s
+        self._known[component] = (cause, since_s, now_s)
+        return since_s
 
 
 def plainly(

@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from ...bus.messages import Status
 from ..detection.shapes import signature_of
-from ..diagnosis import LADDER, Diagnosis, Scene, Signs, diagnose, plainly
+from ..diagnosis import LADDER, Diagnosis, Scene, Signs, Steady, diagnose, plainly
 from ..diagnosis.remedies import meaning_of
 from ..health import of_component
 from ..levels import Level
@@ -32,8 +32,6 @@ from .verify import condition_of
 
 # Caches and compilers take this much longer than what a world says of booting.
 _WARM_S = 15.0
-# What comes back as soon as this was never away.
-_SAME_S = 60.0
 # What somebody else is at work on is asked about again this soon.
 _HANDS_S = 5.0
 # What load control would object to while it is at work.
@@ -117,7 +115,7 @@ class Estate:
         self._hands_on: dict[str, _Hands] = {}
         self._rolled_back_s: dict[str, float] = {}
         self._past: dict[str, Past] = {}
-        self._held: dict[str, tuple[str, float, float]] = {}  # Cause, since when, last seen.
+        self._steady = Steady()
         self.load = LoadControl(topology, self._care_of, self, run=run)
 
     @property
@@ -200,17 +198,9 @@ class Estate:
             found,
             scene,
             self._declared,
-            since_s=self._held_since_s(name, found.cause, now_s),
+            since_s=self._steady.since_s(name, found.cause, now_s),
             is_drawn=incident.is_drawn,
         )
-
-    def _held_since_s(self, name: str, cause: str, now_s: float) -> float:
-        """Since when a component looks so, incidents that came and went meanwhile included."""
-        known, since_s, seen_s = self._held.get(name, ("", now_s, -math.inf))
-        if known != cause or now_s - seen_s > _SAME_S:
-            since_s = now_s
-        self._held[name] = (cause, since_s, now_s)
-        return since_s
 
     def _recognised(self, incident: CaseFile, found: Diagnosis, now_s: float) -> Diagnosis:
         """A diagnosis, with what healed what looked like this before."""
