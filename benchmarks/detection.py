@@ -26,7 +26,7 @@ from typing import Any, Protocol
 import numpy as np
 from mendel.core.detection.detect_adaptive import AdaptiveDetection, AdaptiveDetector
 from mendel.core.detection.lanes import Many, One
-from mendel.core.detection.scorer import Scorer
+from mendel.core.detection.scorer import LEVEL, LEVEL_TOLD_AGAIN, Scorer
 
 sys.path.insert(0, str(Path(__file__).parent))
 from labelled import DAY, REPORTED, TUNING, Series, average_precision, labelled
@@ -62,7 +62,8 @@ class Surprises:
 
     def update(self, timestamp: float, value: float) -> float:
         self._scorer.update(value, timestamp, True)
-        total = sum(self._scorer.surprises)
+        surprises = self._scorer.surprises
+        total = sum(surprises) - LEVEL_TOLD_AGAIN * surprises[LEVEL]
         return total / (total + _HALF)
 
 

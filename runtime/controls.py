@@ -35,6 +35,7 @@ from .details import audit_view, incident_detail, signals_of
 from .leases import Lease, LeaseOutcome, Leases
 from .lineage import LineageView, lineage_view
 from .news import News
+from .outlook import forecasts_view, reliefs_view
 from .reload import Reloader, outcome_of
 from .replays import Replays, ReplayView, ScenarioView, scenario_views
 from .resources import Steward
@@ -126,6 +127,8 @@ class SystemControls:
             components=self._components(),
             approvals=tuple(self._approvals()),
             warnings=tuple(self._news.warnings.values()),
+            forecasts=forecasts_view(chart.watch for chart in system.parts.charts.values()),
+            reliefs=reliefs_view(system.parts.casebook.load.reliefs.values()),
             counters=self._counters(),
             url=system.url,
         )

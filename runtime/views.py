@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from .outlook import ForecastsView, ReliefView
+
 if TYPE_CHECKING:
     from ..errors import Problem
     from .store.archive import IncidentSummary
@@ -82,6 +84,8 @@ class SystemView(Struct, frozen=True, kw_only=True):
         components: in the order of the configuration.
         approvals: actions that wait for a person, oldest first.
         warnings: what is wrong with the healer itself (store degraded, plug-in rejected).
+        forecasts: what became of what was foreseen.
+        reliefs: components whose load is held back.
         counters: totals since it was started, by name.
         url: where its page is, or empty.
     """
@@ -95,6 +99,8 @@ class SystemView(Struct, frozen=True, kw_only=True):
     components: tuple[ComponentView, ...] = ()
     approvals: tuple[ApprovalView, ...] = ()
     warnings: tuple[str, ...] = ()
+    forecasts: ForecastsView = ForecastsView()
+    reliefs: tuple[ReliefView, ...] = ()
     counters: dict[str, float] = {}
     url: str = ""
 

@@ -99,7 +99,7 @@ class Tally(Struct):
     """What became of forecasts.
 
     Attributes:
-        made: how many were followed up or are still open.
+        made: how many were followed up to their end.
         held: how many limits were reached within their interval.
         missed: how many were reached sooner, later or not at all.
         prevented: how many were overtaken by something that was done.
@@ -214,6 +214,11 @@ class Forecaster:
         self._last = math.nan
         if self._open is not None:
             self._settle(prevented=True)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a forecast stands of which nobody knows yet whether it will come true."""
+        return self._open is not None
 
     @property
     def steps(self) -> int:

@@ -191,10 +191,13 @@ class TargetWatch:
     def forecasts(self) -> Tally:
         """What became of all that was foreseen so far."""
         tally = Tally()
-        for each in self._live():
-            if isinstance(each, ForecastDetector):
-                tally.add(each.source.tally)
+        for each in self.forecasters():
+            tally.add(each.source.tally)
         return tally
+
+    def forecasters(self) -> list[ForecastDetector]:
+        """What looks ahead for the target."""
+        return [each for each in self._live() if isinstance(each, ForecastDetector)]
 
     def detectors(self) -> Mapping[str, tuple[Detector, ...]]:
         """What judges each metric that was seen so far."""

@@ -77,6 +77,11 @@ def _show_status(view: SystemView, out: Out) -> None:
         for each in view.approvals:
             out.line(f"  {each.action} on {each.target}: {each.reason}")
             out.line(f"    say yes with: mendel approve {each.approval}")
+    outlook = [each.words for each in view.reliefs] + [view.forecasts.words]
+    if any(outlook):
+        out.line()
+    for line in filter(None, outlook):
+        out.line(line)
     for warning in view.warnings:
         out.note(f"warning: {warning}")
 
