@@ -21,10 +21,11 @@ _HOLDS_S: Mapping[str, float] = {
     "partition": 60.0,
     "overload": 120.0,
     "retry_storm": 120.0,
+    "thundering_herd": 120.0,
     "dependency_outage": 10.0,
     "check_flapping": 300.0,
 }
-_LOAD = ("overload", "retry_storm")
+_LOAD = ("overload", "retry_storm", "thundering_herd")
 # A part of the replicas is gone: the others serve on, and it may come back by itself.
 _PARTIAL_HOLD_S = 6.0
 # What is only slow, or odd, and does its work, is left to a person in the end.

@@ -45,6 +45,7 @@ _STEPS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "dependency_outage": (),
     "partition": (),
     "overload": (),
+    "thundering_herd": (),
     "retry_storm": (),
 }
 

@@ -33,6 +33,8 @@ _SWOLLEN = 1.5
 _BUSY = 0.85
 _DEMAND = 1.3
 _RETRIES = 0.3
+# What waited for one that was away has come back by so long after.
+HERD_S = 120.0
 
 
 class Hypothesis(Struct, frozen=True, kw_only=True):
@@ -345,6 +347,9 @@ def _load(scene: Scene) -> Iterator[Hypothesis]:
             "retry_storm", (scene.component,), 0.8, "much of what comes in are retries"
         )
         return
+    if scene.now_s - scene.away_s <= HERD_S and scene.own.rate >= _DEMAND:
+        reason = f"all that waited comes at once: {scene.own.rate:.1f} times the usual requests"
+        yield _hypothesis("thundering_herd", (scene.component,), 0.85, reason)
     reason = (
         "its load is being held back"
         if scene.is_relieved

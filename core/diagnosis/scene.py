@@ -25,6 +25,7 @@ class Scene(Struct, frozen=True, kw_only=True):
         warm_s: until when it may be slow because something was done to it.
         cold: who that was done to: itself, or one of its replicas.
         is_tried: whether it was done about this very trouble, and has had its time.
+        away_s: when it was last seen to do none of its work.
         is_relieved: whether load is being held back from it, or from who calls it.
         is_meant: whether it crossed a line that somebody drew, and planned for: then it matters,
             whatever its users feel.
@@ -42,6 +43,7 @@ class Scene(Struct, frozen=True, kw_only=True):
     warm_s: float = float("-inf")
     cold: str = ""
     is_tried: bool = False
+    away_s: float = float("-inf")
     is_relieved: bool = False
     is_meant: bool = False
     onset_s: float

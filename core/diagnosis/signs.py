@@ -17,6 +17,8 @@ _EPSILON = 1e-9
 _COUNT_WORST = 10.0
 # Who answers less than this share of its calls is as good as gone.
 _LEAST_SERVED = 0.1
+# From this use of its bottleneck on it may be too much work that keeps it from answering.
+_BUSY = 0.5
 
 
 class Signs(Struct, frozen=True, kw_only=True):
@@ -63,6 +65,12 @@ class Signs(Struct, frozen=True, kw_only=True):
     def is_dead(self) -> bool:
         """Whether nothing is there that could answer."""
         return self.gone in ("alive", "reachable") and not self.serves
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it does none of its work, for another reason than too much of it."""
+        fails = 0.0 <= self.served <= _LEAST_SERVED and self.busy < _BUSY
+        return self.known and (self.is_dead or fails)
 
     @property
     def serves(self) -> bool:

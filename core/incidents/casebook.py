@@ -100,8 +100,7 @@ class Casebook(Estate):
             case HealthChanged(target=target):
                 effects = self._on_health(target, message.status, message.reason, now_s)
             case TargetProbed(target=target):
-                self._looked_s[target] = message.taken_s
-                self._signs[target] = signs_of(message.symptoms)
+                self._note_look(message)
                 effects = self._on_health(target, message.status, "as just seen", now_s)
                 effects += self._on_looked(target, now_s)
             case ActionFinished():
@@ -235,6 +234,13 @@ class Casebook(Estate):
             if other is not None:
                 effects += other.look_again(now_s)
         return effects
+
+    def _note_look(self, look: TargetProbed) -> None:
+        signs = signs_of(look.symptoms)
+        self._looked_s[look.target] = look.taken_s
+        self._signs[look.target] = signs
+        if signs.is_away:
+            self._away_s[look.target] = look.taken_s
 
     def _on_looked(self, target: str, now_s: float) -> list[Effect]:
         """Incidents that wait for a look at the target may have all they need now."""

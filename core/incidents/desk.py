@@ -72,6 +72,10 @@ class Desk(Protocol):
         """Whether the target does some of its work still, so that calls should reach it."""
         ...
 
+    def was_away(self, target: str, now_s: float) -> bool:
+        """Whether the target did none of its work a short while ago."""
+        ...
+
     def observes(self, target: str) -> bool:
         """Whether nothing may be done to the target, only watched."""
         ...

@@ -15,6 +15,7 @@ from ...bus.messages import Status
 from ..detection.shapes import signature_of
 from ..diagnosis import LADDER, Diagnosis, Scene, Signs, Steady, diagnose, plainly
 from ..diagnosis.remedies import meaning_of
+from ..diagnosis.rules import HERD_S
 from ..health import of_component
 from ..levels import Level
 from ..playbook import Attempt
@@ -26,6 +27,7 @@ from ..topology import Annotation, Topology, home_of
 from .casefile import CaseFile, Stage
 from .incident import Incident
 from .load_control import LoadControl
+from .relief import MEASURES
 from .treatment import Care
 from .triage import Blame, Standing, blame
 from .verify import condition_of
@@ -112,6 +114,7 @@ class Estate:
         self._signs: dict[str, Signs] = {}
         self._falls: dict[str, tuple[float, ...]] = {}
         self._looked_s: dict[str, float] = {}
+        self._away_s: dict[str, float] = {}
         self._hands_on: dict[str, _Hands] = {}
         self._rolled_back_s: dict[str, float] = {}
         self._past: dict[str, Past] = {}
@@ -185,6 +188,7 @@ class Estate:
             warm_s=hands.until_s + _WARM_S,
             cold=hands.action.target,
             is_tried=hands.incident == incident.name,
+            away_s=self._away_s.get(name, -math.inf),
             is_relieved=self.load.objection(incident, _DISRUPTION, now_s) is not None,
             is_meant=incident.is_meant,
             onset_s=incident.onset_s,
@@ -247,7 +251,7 @@ class Estate:
         if self._stops_more_than_is_ill(incident, action):
             return Denied(f"{action.name} would stop what serves on; it was taken in turn before")
         target = action.target or incident.target
-        if objection := self._in_other_hands(incident, target, now_s):
+        if objection := self._in_other_hands(incident, action, target, now_s):
             return objection
         return self.policy.rule(target, action, self._view(incident), now_s)
 
@@ -259,10 +263,12 @@ class Estate:
         answers = condition_of(incident.scores).answers or self.serves(incident, action)
         return "rolling_restart" in care.plan and answers
 
-    def _in_other_hands(self, incident: CaseFile, target: str, now_s: float) -> Denied | None:
+    def _in_other_hands(
+        self, incident: CaseFile, action: ActionFacts, target: str, now_s: float
+    ) -> Denied | None:
         """What another incident has just done to a component has to show its effect first."""
         hands = self._hands_on.get(home_of(target), _NOBODY)
-        if hands.incident == incident.name or hands.until_s <= now_s:
+        if hands.incident == incident.name or hands.until_s <= now_s or action.name in MEASURES:
             return None
         if not self._is_open_by_name(hands.incident):
             return None
@@ -331,6 +337,10 @@ class Estate:
         if any(self._known(each) is Status.HEALTHY for each in replicas):
             return True
         return incident.care.abilities.diagnoses and self._seen(incident.target).serves
+
+    def was_away(self, target: str, now_s: float) -> bool:
+        """Whether the target did none of its work a short while ago."""
+        return now_s - self._away_s.get(target, -math.inf) <= HERD_S
 
     def observes(self, target: str) -> bool:
         """Whether nothing may be done to the target, only watched."""

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ...bus.messages import ActionFinished, Advice, IncidentEscalated, LoadChanged
+from ..diagnosis import Diagnosis
 from ..effects import Effect, Publish
 from ..policy import ActionFacts, Denied, NeedsApproval
 from ..records import IncidentRecord
@@ -41,6 +42,10 @@ TIMERS = frozenset((LOOK, ASK, AWAIT, LET_GO))
 # only retries are too many something else is likely to be ill as well, so others wait less.
 _TIMES_PATIENT, _TIMES_DOUBTFUL = 6.0, 1.0
 _TIMES_PROVEN = 4.0
+# Where requests are refused, a queue has still to be worked off before anybody is served in time.
+_TIMES_REFUSED = 3.0
+# How sure it is that a load is of the sort that it is called.
+_SURE = 0.8
 
 
 def fitting(change: LoadChanged, actions: Collection[str]) -> list[str]:
@@ -121,10 +126,22 @@ class Relief(CaseFile):
             now_s: loop time.
             is_fed: whether a caller of the target is overloaded too, and is relieved first.
         """
-        effects = self._begin(f"overloaded: {self.change.reason}", now_s)
+        effects = self._begin(f"overloaded: {self.change.reason}", now_s) + self._name_it(now_s)
         if is_fed and self.care.relief.follow_s:
             return [*effects, self._timer(LOOK, now_s + self.care.relief.follow_s)]
         return effects + self._next(now_s)
+
+    def _name_it(self, now_s: float) -> list[Effect]:
+        """Say what sort of load it is; that it is load needs no diagnosis."""
+        if self.change.retried and not self.change.crowded:
+            cause = "retry_storm"
+        else:
+            cause = "thundering_herd" if self._desk.was_away(self.target, now_s) else "overload"
+        words = f"{cause.replace('_', ' ')}: {self.change.reason}"
+        self.diagnosis = Diagnosis(
+            cause=cause, confidence=_SURE, where=(self.target,), reason=words
+        )
+        return [self._tell_diagnosis(self.diagnosis, now_s)]
 
     def on_load(self, change: LoadChanged, now_s: float) -> list[Effect]:
         """The load has changed."""
@@ -175,7 +192,8 @@ class Relief(CaseFile):
             return self._go(Stage.WAITING, said, now_s) + self._next(now_s)
         self.measures.append(self._step)
         effects = self._go(Stage.VERIFYING, said, now_s)
-        return [*effects, self._timer(LOOK, now_s + message.settle_s + self.patience_s)]
+        patience_s = self.patience_s * (_TIMES_REFUSED if self._step == SHED else 1.0)
+        return [*effects, self._timer(LOOK, now_s + message.settle_s + patience_s)]
 
     def on_approval(self, approval: str, who: str, now_s: float) -> list[Effect]:
         """A person said yes."""

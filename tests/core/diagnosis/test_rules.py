@@ -312,3 +312,9 @@ class TestCrowds:
 
         assert first(all_slow | {"cart": signs(**slow)}) == ("cascade", REPLICAS)
         assert first(all_slow | {"cart": signs(**slow, rate=1.8)}) == ("overload", ("cart",))
+
+    def test_what_waited_for_one_that_was_away_is_a_herd(self) -> None:
+        crowd = {"cart": signs(rate=1.8, latency=9.0, busy=0.95)}
+
+        assert first(crowd, away_s=50.0) == ("thundering_herd", ("cart",))
+        assert first(crowd, away_s=-50.0) == ("overload", ("cart",))

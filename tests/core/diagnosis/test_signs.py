@@ -120,3 +120,10 @@ def test_who_answers_part_of_its_calls_is_not_dead_whatever_a_look_met() -> None
 
     assert (some.is_dead, some.serves, some.living) == (False, True, 0.67)
     assert seen(alive=(0.0, 1.0), error_rate=(0.95, 0.0)).is_dead
+
+
+def test_who_does_none_of_its_work_and_is_not_busy_is_away() -> None:
+    assert seen(alive=(0.0, 1.0)).is_away
+    assert seen(error_rate=(1.0, 0.0), cpu_share=(0.1, 0.4)).is_away
+    assert not seen(error_rate=(1.0, 0.0), cpu_share=(0.95, 0.4)).is_away
+    assert not seen(error_rate=(0.5, 0.0), cpu_share=(0.1, 0.4)).is_away

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 from clinic import Clinic
-from mendel.bus.messages import Advice, LoadChanged
+from mendel.bus.messages import Advice, LoadChanged, Status, Symptom, TargetProbed
 from mendel.core.incidents.treatment import Care
 from mendel.core.load import ReliefConfig
 from mendel.core.policy import ActionFacts, PolicyConfig
@@ -16,7 +16,10 @@ NAMES = ("restart", "retry_budget", "shed", "unshed", "degrade", "restore")
 
 
 def a_care(*names: str, **fields: Any) -> Care:
-    """Care that has these actions, or all; it looks 20 s after a measure whether it helped."""
+    """Care that has these actions, or all; it looks 20 s after a measure whether it helped.
+
+    After requests are refused it looks 40 s later.
+    """
     actions = {
         name: ActionFacts(
             name=name,
@@ -78,6 +81,33 @@ class TestHoldingBack:
             "web recovering: the load is calm; runs unshed",
         ]
 
+    @pytest.mark.parametrize(
+        ("sort", "cause"),
+        [
+            ({}, "overload"),
+            ({"retried": True, "crowded": False}, "retry_storm"),
+        ],
+    )
+    def test_what_sort_of_load_it_is_is_told(self, sort: dict[str, bool], cause: str) -> None:
+        crowd = Crowd()
+
+        crowd.overload(**sort)
+
+        assert crowd.records["1-L1"].cause == cause
+
+    def test_all_that_waited_for_who_was_away_is_a_herd(self) -> None:
+        crowd = Crowd()
+        gone = Symptom(metric="reachable", value=0.0, latest=0.0, usual=1.0)
+        look = TargetProbed(
+            target="web", status=Status.SICK, since_s=5.0, taken_s=10.0, symptoms=(gone,)
+        )
+        crowd.tell(look)
+        crowd.wait(60.0)
+
+        crowd.overload()
+
+        assert crowd.records["1-L1"].cause == "thundering_herd"
+
     def test_retries_are_limited_before_anybody_is_refused(self) -> None:
         crowd = Crowd()
 
@@ -85,7 +115,9 @@ class TestHoldingBack:
         crowd.finish("web")
         crowd.wait(21.0)
         crowd.finish("web")
-        crowd.wait(21.0)
+        crowd.wait(39.0)
+        assert crowd.actions == ["web: retry_budget", "web: shed"]
+        crowd.wait(2.0)
 
         assert crowd.actions == ["web: retry_budget", "web: shed", "web: degrade"]
         record = crowd.records["1-L1"]
@@ -131,7 +163,7 @@ class TestHoldingBack:
 
         crowd.overload()
         crowd.finish("web")
-        crowd.wait(30.0)
+        crowd.wait(41.0)
 
         assert crowd.escalated == [("web", "still overloaded while shed holds load back: too much")]
         crowd.load("calm")
@@ -143,7 +175,7 @@ class TestHoldingBack:
         crowd = Crowd(care=a_care("shed", "retry_budget"))
         crowd.overload()
         crowd.finish("web")
-        crowd.wait(30.0)
+        crowd.wait(41.0)
 
         crowd.overload(retried=True)
 
@@ -187,7 +219,7 @@ class TestHoldingBack:
         crowd.overload()
         crowd.load("calm")
         crowd.finish("web")
-        crowd.wait(21.0)
+        crowd.wait(41.0)
         crowd.finish("web")
 
         assert crowd.actions == ["web: shed", "web: unshed"]
@@ -390,7 +422,7 @@ class TestBesideIncidents:
         crowd.overload(crowded=False)
         crowd.finish("web")
         crowd.sick("web", "answered")
-        crowd.wait(15.0)
+        crowd.wait(35.0)
         assert crowd.actions == ["web: shed"]
         crowd.wait(10.0)
 
