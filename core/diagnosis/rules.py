@@ -269,7 +269,7 @@ def _between(scene: Scene) -> Iterator[Hypothesis]:
     # Who is slow or ill keeps the connections of its callers busy; only of one that is well they
     # can have leaked.
     is_well = _is_well_itself(scene)
-    full = tuple(each for each in scene.edges_in if scene.of(each).pool >= _FULL)
+    full = tuple(each for each in scene.edges_in if scene.of(each).runs_out)
     # Over a network that is gone every call fails, and holds its connection until the timeout.
     full = tuple(each for each in full if scene.of(each).errors < _TOTAL)
     if full and is_well:
@@ -321,10 +321,10 @@ def _creeping(scene: Scene) -> Iterator[Hypothesis]:
     if memory >= _SWOLLEN or (memory >= 1.3 and growth > 1e-4):
         reason = f"its memory has grown to {memory:.1f} times the usual"
         yield _hypothesis("memory_leak", (scene.component,), 0.85, reason)
-    if scene.own.pool >= _FULL and not scene.edges_in:
+    if scene.own.runs_out and not scene.edges_in:
         reason = f"{scene.own.pool:.0%} of its connections are in use"
         yield _hypothesis("pool_exhaustion", (scene.component,), 0.6, reason)
-    needs = (name for name in scene.needs if scene.edge_out(name).pool >= _FULL)
+    needs = (name for name in scene.needs if scene.edge_out(name).runs_out)
     out = [name for name in needs if scene.of(name).is_well]
     if out:
         reason = f"its connections to {_listed(out)} run out"

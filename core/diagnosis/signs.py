@@ -17,6 +17,8 @@ _EPSILON = 1e-9
 _COUNT_WORST = 10.0
 # Who answers less than this share of its calls is as good as gone.
 _LEAST_SERVED = 0.1
+# A pool that is so full is as good as empty; one that is half full and grows so fast will be soon.
+_FULL, _HALF, _SOON_S = 0.8, 0.5, 60.0
 # From this use of its bottleneck on it may be too much work that keeps it from answering.
 _BUSY = 0.5
 
@@ -39,6 +41,7 @@ class Signs(Struct, frozen=True, kw_only=True):
         memory_trend: how much of the usual memory is added per second.
         disk: share of the disk in use.
         pool: share of the connections in use.
+        pool_trend: how much of the connections is taken per second, more than before.
         retries: share of attempts that are repetitions, beyond the usual.
         living: share of its processes that are there.
         served: share of its calls that are answered, as it counts them; -1.0 for unknown.
@@ -57,6 +60,7 @@ class Signs(Struct, frozen=True, kw_only=True):
     memory_trend: float = 0.0
     disk: float = 0.0
     pool: float = 0.0
+    pool_trend: float = 0.0
     retries: float = 0.0
     living: float = 1.0
     served: float = -1.0
@@ -65,6 +69,12 @@ class Signs(Struct, frozen=True, kw_only=True):
     def is_dead(self) -> bool:
         """Whether nothing is there that could answer."""
         return self.gone in ("alive", "reachable") and not self.serves
+
+    @property
+    def runs_out(self) -> bool:
+        """Whether its connections are used up, or will be within a minute as they have grown."""
+        soon = self.pool + self.pool_trend * _SOON_S
+        return self.pool >= _FULL or (self.pool >= _HALF and soon >= 1.0)
 
     @property
     def is_away(self) -> bool:
@@ -109,6 +119,9 @@ def signs_of(symptoms: Iterable[Symptom]) -> Signs:
         memory_trend=max(map(_growth, of("memory")), default=0.0),
         disk=max((each.value for each in of("disk") if is_share(each.metric)), default=0.0),
         pool=max((each.value for each in of("pool") if is_share(each.metric)), default=0.0),
+        pool_trend=max(
+            (each.trend_per_s for each in of("pool") if is_share(each.metric)), default=0.0
+        ),
         retries=max((_excess(each) for each in of("retries")), default=0.0),
         living=rungs.get("alive", 1.0),
         served=min(map(_answered, of("errors", "success")), default=-1.0),

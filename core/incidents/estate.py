@@ -384,12 +384,18 @@ class Estate:
             for each in self.incidents.values()
             if each.stage not in (Stage.TRIAGE, Stage.ATTRIBUTED)
             and each.status in (Status.SICK, Status.UNKNOWN)
+            and not self._is_told_apart(each)
         ]
         return EstateView(
             components=len(self.topology.components),
             blamed=len(by_themselves),
             group_healthy=self._group_healthy(incident),
         )
+
+    def _is_told_apart(self, incident: CaseFile) -> bool:
+        """Whether some of its replicas are seen well and some ill: who sees that is not blind."""
+        seen = {self._known(each) for each in self.topology.replicas(incident.target)}
+        return {Status.HEALTHY, Status.SICK} <= seen
 
     def _group_healthy(self, incident: CaseFile) -> int | None:
         component = self.topology.components.get(incident.target)

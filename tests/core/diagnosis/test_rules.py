@@ -65,6 +65,13 @@ class TestLosses:
         assert first(cold, falls={"cart/2": (100.0,)}) == ("flapping", ("cart/2",))
         assert first(cold, falls={"cart/2": (100.0,)}, warm_s=115.0) == ("", ())
 
+    def test_connections_that_will_run_out_are_missed_before_they_do(self) -> None:
+        grows = signs(pool=0.65, pool_trend=0.012)
+
+        assert first({"web>cart": grows}) == ("pool_exhaustion", ("web",))
+        assert first({"web>cart": signs(pool=0.65, pool_trend=0.001)}) == ("", ())
+        assert first({"web>cart": signs(pool=0.3, pool_trend=0.012)}) == ("", ())
+
     def test_of_whom_nothing_is_heard_those_who_call_it_are_asked(self) -> None:
         unseen = ("web>cart", "app>cart", "db")
         fail = dict.fromkeys(EDGES, signs(errors=1.0))

@@ -127,3 +127,10 @@ def test_who_does_none_of_its_work_and_is_not_busy_is_away() -> None:
     assert seen(error_rate=(1.0, 0.0), cpu_share=(0.1, 0.4)).is_away
     assert not seen(error_rate=(1.0, 0.0), cpu_share=(0.95, 0.4)).is_away
     assert not seen(error_rate=(0.5, 0.0), cpu_share=(0.1, 0.4)).is_away
+
+
+def test_connections_that_are_taken_say_how_fast() -> None:
+    grows = Symptom(metric="pool_share", value=0.6, latest=0.6, usual=0.1, trend_per_s=0.01)
+
+    assert signs_of([grows]).pool_trend == 0.01
+    assert signs_of([grows]).runs_out

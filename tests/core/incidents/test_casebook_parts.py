@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from clinic import Clinic, a_care
 from mendel.bus.messages import Status, TargetAnnotated
 from mendel.core.playbook import PlaybookConfig
@@ -127,3 +128,19 @@ def test_a_plan_stops_nobody_who_serves_on_where_replicas_can_be_taken_in_turn()
     clinic.wait(60.0)
 
     assert clinic.actions[:2] == ["cart: rolling_restart", "cart: replace"]
+
+
+@pytest.mark.parametrize(("status", "is_blind"), [(Status.HEALTHY, False), (Status.UNKNOWN, True)])
+def test_who_sees_some_replicas_well_and_others_gone_is_not_blind(
+    status: Status, is_blind: bool
+) -> None:
+    names = ("cart", "mail", "shop", "user", "bank", "web")
+    replicas = [f"{name}/{number}" for name in names for number in (1, 2)]
+    clinic = Clinic(dict.fromkeys(names, ()), targets=replicas)
+    for name in names:
+        clinic.clear(f"{name}/2", status)
+
+    for name in names:
+        clinic.crash(f"{name}/1")
+
+    assert any("rather the monitoring is" in each for each in clinic.reasons) is is_blind
