@@ -88,7 +88,7 @@ class TestHoldingBack:
             ({"retried": True, "crowded": False}, "retry_storm"),
         ],
     )
-    def test_what_sort_of_load_it_is_is_told(self, sort: dict[str, bool], cause: str) -> None:
+    def test_what_sort_of_load_it_is_is_told(self, sort: dict[str, Any], cause: str) -> None:
         crowd = Crowd()
 
         crowd.overload(**sort)
