@@ -49,7 +49,7 @@ from .treatment import (
     Treatment,
 )
 from .triage import Attribute, Blame, Treat, Wait
-from .verify import GRAVEST, Conclusion, condition_of
+from .verify import GRAVEST, Conclusion, condition_of, tells_of_answers
 
 _OWN = "the evidence speaks of it alone"
 # They take the replicas in turn, or put new ones beside them first: the rest goes on serving.
@@ -162,7 +162,7 @@ class Incident(CaseFile):
     def on_cleared(self, target: str, metric: str, now_s: float) -> list[Effect]:
         """A metric is back in its band."""
         self._forget(target, metric)
-        return self._let_in(now_s)
+        return self._let_in(now_s) if tells_of_answers(metric) else []
 
     def on_advice(self, advice: Sequence[Advice], now_s: float) -> list[Effect]:
         """Plug-ins have answered, or had their time."""
@@ -466,13 +466,13 @@ class Incident(CaseFile):
 
     def _verify(self, settle_s: float, reason: str, now_s: float) -> list[Effect]:
         due_s = now_s + settle_s + self.care.verify.window_s
-        effects = [*self._go(Stage.VERIFYING, reason, now_s), self._timer("verify", due_s)]
-        return effects + self._let_in(now_s)
+        return [*self._go(Stage.VERIFYING, reason, now_s), self._timer("verify", due_s)]
 
     def _let_in(self, now_s: float) -> list[Effect]:
         """Who answers again, and rightly, after an action gets calls again.
 
         That it is well is proven later; until then callers would only miss what it can do already.
+        A process that has begun to live tells nothing of that yet.
         """
         works = self._isolated and condition_of(self.scores).works
         if not works or self.stage is not Stage.VERIFYING:

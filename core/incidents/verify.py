@@ -43,6 +43,9 @@ _GRAVITY = {
 }
 
 
+_OF_ANSWERS = ("reachable", "answered", "ok", "call_failure_rate")
+
+
 class Condition(Struct, frozen=True, order=True):
     """How ill a target is, comparable.
 
@@ -82,6 +85,11 @@ def condition_of(scores: Mapping[str, float]) -> Condition:
     """
     conditions = (Condition(_GRAVITY.get(name, 0), score) for name, score in scores.items())
     return max(conditions, default=Condition())
+
+
+def tells_of_answers(metric: str) -> bool:
+    """Whether a metric in its band means that somebody was asked, and answered."""
+    return metric in _OF_ANSWERS
 
 
 def conclude(

@@ -51,7 +51,6 @@ class TestTreating:
         clinic.well()
 
         first, own = "the evidence speaks of it alone", "all metrics within bounds"
-        answers = "it answers again"
         assert clinic.effects == [
             Record(
                 IncidentRecord(
@@ -88,19 +87,6 @@ class TestTreating:
             *went("verifying", "restart succeeded", 12.0, ""),
             StartTimer("verify", "cart", 27.0),
             Record(
-                IncidentRecord(
-                    incident="1-1",
-                    target="cart",
-                    stage="verifying",
-                    reason=answers,
-                    at_s=15.0,
-                    onset_s=10.0,
-                    actions=("restart",),
-                    attempts=(Attempt("restart"),),
-                )
-            ),
-            Publish(ReleaseTarget(target="cart", incident="1-1", reason=answers)),
-            Record(
                 ExperienceRecord(
                     incident="1-1",
                     target="cart",
@@ -123,8 +109,10 @@ class TestTreating:
                     outcome="healed",
                     actions=("restart",),
                     attempts=(Attempt("restart", "helped"),),
+                    isolated=True,
                 )
             ),
+            Publish(ReleaseTarget(target="cart", incident="1-1", reason=own)),
             Publish(
                 IncidentClosed(
                     target="cart",
