@@ -49,6 +49,17 @@ class TestForecastDetector:
         detector.limit = 1.0
         return detector
 
+    def test_it_says_how_many_samples_it_still_has_to_see_and_what_is_open(self) -> None:
+        detector = self.a_detector()
+        found = [(detector.missing, detector.source.is_open)]
+
+        now_s = fill(detector, 0.5, 0.52)
+        found.append((detector.missing, detector.source.is_open))
+        fill(detector, 0.52, 0.95, now_s)
+
+        assert found == [(36, False), (17, False)]
+        assert (detector.missing, detector.source.is_open) == (0, True)
+
     def test_it_alarms_when_the_limit_is_closer_than_the_lead(self) -> None:
         detector = self.a_detector(lead_s=100.0)
 

@@ -6,7 +6,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mendel.core.detection.form import Form, Values, form_of, turned
+from mendel.core.detection.form import Form, Values, form_of, told, turned
 
 DRAW = random.Random(1)
 CALM = [10.0 + DRAW.gauss(0, 0.3) for _ in range(60)]
@@ -69,3 +69,17 @@ def test_whatever_comes_there_is_an_answer(values: list[float | None], at: int) 
 
 def test_what_is_no_number_is_no_value() -> None:
     assert form_of([*CALM, math.nan, math.inf], [math.nan, 20.0, 20.0]) == "step"
+
+
+@pytest.mark.parametrize(
+    ("since", "words"),
+    [
+        ([20.0] * 5, "a step up"),
+        ([10.0 - 0.6 * row for row in range(15)], "a ramp down"),
+        ([25.0, *[10.0] * 10], "a spike"),
+        ([None] * 3, "silence"),
+        ([10.0], ""),
+    ],
+)
+def test_a_form_is_told_in_words(since: list[float | None], words: str) -> None:
+    assert told(CALM, since) == words

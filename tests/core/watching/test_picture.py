@@ -3,8 +3,10 @@ from __future__ import annotations
 import math
 
 import pytest
-from mendel.bus.messages import Symptom
-from mendel.core.watching.picture import Picture
+from mendel.bus.messages import AnomalyCleared, AnomalyDetected, Symptom
+from mendel.core.detection.windows import Rows
+from mendel.core.watching.picture import Picture, formed
+from msgspec import structs
 
 
 def a_calm_minute(metric: str = "latency_s", value: float = 0.2) -> Picture:
@@ -79,3 +81,35 @@ def test_of_what_fills_up_a_low_value_is_usual() -> None:
     usual = picture.symptoms(-math.inf, 296.0)[0].usual
 
     assert usual == pytest.approx(1e9 + 2e6 * 35)
+
+
+@pytest.mark.parametrize(
+    ("metric", "reason"),
+    [
+        ("latency_s", "it is slow; a step up"),
+        ("ok", "it is slow"),  # What is there or not has no form.
+        ("queue_items", "it is slow"),  # Never seen.
+    ],
+)
+def test_an_anomaly_tells_its_form_where_there_is_one(metric: str, reason: str) -> None:
+    rows = Rows(60)
+    for second in range(40):
+        odd = second >= 37
+        rows.add(float(second), {"latency_s": 0.9 if odd else 0.1, "ok": 0.0 if odd else 1.0})
+    found = AnomalyDetected(
+        target="cart",
+        metric=metric,
+        value=0.9,
+        score=8.0,
+        onset_s=37.0,
+        detected_s=39.0,
+        reason="it is slow",
+    )
+
+    assert formed(found, rows) == structs.replace(found, reason=reason)
+
+
+def test_other_messages_stay_as_they_are() -> None:
+    message = AnomalyCleared(target="cart", metric="latency_s", cleared_s=1.0)
+
+    assert formed(message, Rows(4)) is message
