@@ -92,10 +92,16 @@ class TestExperience:
 
         assert clinic.actions[-1] == "cart: replace"
 
-    def test_what_did_not_help_is_tried_again_only_after_the_others(self) -> None:
+    def test_what_did_not_help_is_not_tried_again_where_nobody_wrote_a_plan(self) -> None:
         clinic = Clinic(care=care(PlaybookConfig(attempts=2, relapse_s=0.0)))
 
-        assert a_trouble(clinic, cure="nothing")[:4] == ["restart", "replace"] * 2
+        assert a_trouble(clinic, cure="nothing") == ["restart", "replace", "notify"]
+
+    def test_in_a_plan_it_is_tried_again_only_after_the_others(self) -> None:
+        plan = ("restart", "replace")
+        clinic = Clinic(care=care(PlaybookConfig(plan=plan, attempts=2, relapse_s=0.0)))
+
+        assert a_trouble(clinic, cure="nothing") == ["restart", "replace"] * 2 + ["notify"]
 
     def test_an_action_that_failed_teaches_as_well(self) -> None:
         clinic = Clinic(care=ADVANCED)
