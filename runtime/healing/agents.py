@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from ...agents.agent import Agent, AgentConfig, on
-from ...agents.ports import Action, Sample, World
+from ...agents.ports import Sample, World
 from ...agents.registry import LoadedAgent
 from ...bus.messages import (
     ActionFinished,
@@ -25,20 +24,16 @@ from ...bus.messages import (
     RunAction,
     TargetProbed,
 )
-from ...core.detection.detect import Threshold
 from ...core.incidents.casefile import Stage
 from ...core.levels import Level
 from ...core.records import ExperienceRecord
-from ...core.topology import Kind, home_of
-from ...documents.kinds import did_you_mean
+from ...core.topology import home_of
 from ...errors import ConfigError
 from ..system import System
-from .healer import health_of, not_run
-from .learning import Schooling
 from .notes import Notes
 from .protocol import Detection, HealthStatus, Lesson, RecoveryStatus, Response
-from .setup import Memory, Setup, Source, checked_level, checked_metrics, checked_time
-from .told import Deed, Manner
+from .setup import Memory, Source, checked_level, checked_time
+from .watched import Watched, health_of, not_run
 
 CLERK = "self-healing"
 
@@ -95,7 +90,7 @@ def _clerk(notes: Notes, news: _News) -> type[Agent[AgentConfig]]:
     return Clerk
 
 
-class AgentsHealer:
+class AgentsHealer(Watched):
     """Heals what is watched by agents (`mendel.runtime.healing.protocol.SelfHealing`).
 
     Use it as ``async with mendel.create("full") as healer:``; the agents live as long.
@@ -110,52 +105,24 @@ class AgentsHealer:
     """
 
     system: System
+    _begins = "`async with`"
 
     def __init__(self, level: Level, source: Source = None, world: World | None = None) -> None:
-        self._setup = Setup(source, level, world)
+        super().__init__(level, source, world)
         self._news = _News()
-        self._school = Schooling()
-        self._runs = False
-
-    def watch(
-        self,
-        target: str,
-        actions: Mapping[str, Deed | Action] | None = None,
-        *,
-        kind: Kind = "service",
-        depends_on: Sequence[str] = (),
-        every_s: float = 1.0,
-        plan: Sequence[str] = (),
-        thresholds: Mapping[str, Threshold | Mapping[str, Any]] | None = None,
-        timeout_s: float = 30.0,
-        settle_s: float = 10.0,
-    ) -> None:
-        """Heal a component; see `mendel.runtime.healing.healer.Healer.watch`."""
-        if self._runs:
-            raise ConfigError(f"the agents run; name {target!r} before `async with`")
-        self._setup.watch(
-            target,
-            actions,
-            kind=kind,
-            depends_on=tuple(depends_on),
-            every_s=every_s,
-            plan=tuple(plan),
-            thresholds=thresholds or {},
-            manner=Manner(timeout_s=timeout_s, settle_s=settle_s),
-        )
 
     async def __aenter__(self) -> AgentsHealer:
         self._setup.check()
         self.system = System(self._setup.config, self._setup.world, Memory(self._learned))
         await self.system.__aenter__()
-        self._runs = True
+        self._begun = True
         self._notes = Notes(self.system.parts, runs_itself=True)
         clerk = _clerk(self._notes, self._news)
         self.system.add_agent(LoadedAgent(CLERK, __name__, clerk, AgentConfig()))
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        self._runs = False
+        self._begun = False
         await self.system.__aexit__(*error)
 
     # --- the six verbs ------------------------------------------------------------------------
@@ -172,12 +139,9 @@ class AgentsHealer:
 
         Agents live by the clock of their event loop: ``now_s`` is checked, and that is all.
         """
-        self._known(target, now_s)
+        self._asked(target, now_s)
         if metrics is not None:
-            checked = checked_metrics(target, metrics)
-            if not self._setup.world.is_told_of(target):
-                raise ConfigError(f"{target!r} has probes of its own; nothing is told of it")
-            self._setup.world.tell(target, Sample(checked, detail))
+            self._setup.world.tell(target, Sample(self._checked(target, metrics), detail))
         elif self._setup.world.is_told_of(target):
             raise ConfigError(f"{target!r} has no probe of its own; its metrics have to be told")
 
@@ -189,7 +153,7 @@ class AgentsHealer:
 
     async def select_response(self, target: str, *, now_s: float | None = None) -> Response:
         """Tell what the Coordinator has chosen; it may be under way already."""
-        self._known(target, now_s)
+        self._asked(target, now_s)
         book, home = self.system.parts.casebook, home_of(target)
         incident = book.incidents.get(home)
         if incident is not None and incident.stage is Stage.CONSULTING:
@@ -223,7 +187,7 @@ class AgentsHealer:
 
     async def verify_recovery(self, target: str, *, now_s: float | None = None) -> RecoveryStatus:
         """Tell whether the target is proven well again."""
-        self._known(target, now_s)
+        self._asked(target, now_s)
         return self._notes.recovery(target)
 
     async def learn_from_incident(self, experience: Sequence[ExperienceRecord]) -> Lesson:
@@ -240,7 +204,7 @@ class AgentsHealer:
 
     async def change_level(self, component: str, level: Level, *, reason: str = "") -> None:
         """Heal a component on another level from now on, its open incident included."""
-        self._known(component, None)
+        self._asked(component, None)
         await self.system.change_level(component, checked_level(level), reason=reason)
 
     async def tell(self, message: Message, *, now_s: float | None = None) -> None:
@@ -258,22 +222,15 @@ class AgentsHealer:
         await self.system.bus.publish(message)
         await answer
 
-    def _learned(self, record: ExperienceRecord) -> None:
-        self._school.know(record)
-        self._notes.note(record)
-
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
     def _running(self) -> None:
-        if not self._runs:
+        if not self._begun:
             raise ConfigError("the agents do not run; use `async with` on the healer")
 
-    def _known(self, target: str, now_s: float | None) -> None:
+    def _asked(self, target: str, now_s: float | None) -> None:
         self._running()
         if now_s is not None:
             checked_time(now_s)
-        names = [each.name for each in self._setup.world.components]
-        if target not in names:
-            help_ = did_you_mean(str(target), names, "components")
-            raise ConfigError(f"nobody watches {target!r}; {help_}")
+        self._known(target)

@@ -18,39 +18,28 @@ from ...agents.agent import Agent, convert_config
 from ...agents.breaker import Breaker
 from ...agents.execution import Execution
 from ...agents.isolation import Isolation
-from ...agents.ports import Action, Sample, World
+from ...agents.ports import Sample, World
 from ...agents.recovery import Recovery
 from ...bus.messages import ActionFinished, Message, RunAction
-from ...core.detection.detect import Threshold
-from ...core.health import overall
 from ...core.levels import Level
 from ...core.records import ExperienceRecord
-from ...core.topology import Kind
-from ...documents.kinds import did_you_mean
 from ...errors import ConfigError
 from ..factory import Parts, build
 from ..levels import exchange
 from .clockwork import Clockwork
 from .driver import Command, Driver
 from .hands import Hands
-from .learning import Schooling
 from .notes import Notes
 from .protocol import Detection, HealthStatus, Lesson, RecoveryStatus, Response
-from .setup import (
-    Memory,
-    Setup,
-    Source,
-    checked_level,
-    checked_metrics,
-    checked_time,
-)
-from .told import TOLD, Deed, Manner
+from .setup import Memory, Source, checked_level, checked_time
+from .told import TOLD
+from .watched import Watched, health_of, not_run, withdrawn
 
 # Silence is looked for this often at most, as the Monitor does; for every sample it would be felt.
 _SWEEP_S = 1.0
 
 
-class Healer:
+class Healer(Watched):
     """Heals what is watched, verb by verb (`mendel.runtime.healing.protocol.SelfHealing`).
 
     Args:
@@ -63,62 +52,13 @@ class Healer:
     """
 
     def __init__(self, level: Level, source: Source = None, world: World | None = None) -> None:
-        self._setup = Setup(source, level, world)
+        super().__init__(level, source, world)
         self._clock = Clockwork()
         self._ahead_s: float | None = None  # What told time is ahead of the event loop.
         self._sweep_s = -math.inf
         self._entered = False
-        self._begun = False
         self._locks: dict[str, asyncio.Lock] = {}
         self._isolations: dict[str, Isolation] = {}
-        self._school = Schooling()
-
-    # --- what is healed -----------------------------------------------------------------------
-
-    def watch(
-        self,
-        target: str,
-        actions: Mapping[str, Deed | Action] | None = None,
-        *,
-        kind: Kind = "service",
-        depends_on: Sequence[str] = (),
-        every_s: float = 1.0,
-        plan: Sequence[str] = (),
-        thresholds: Mapping[str, Threshold | Mapping[str, Any]] | None = None,
-        timeout_s: float = 30.0,
-        settle_s: float = 10.0,
-    ) -> None:
-        """Heal a component; all of them are named before the first verb.
-
-        Args:
-            target: its name.
-            actions: what can be done to it, by name: functions, asynchronous or quick, or objects
-                that keep `mendel.Action`. One that returns ``False`` or raises has failed.
-            kind: what sort of thing it is; it decides what is tried first.
-            depends_on: components that it cannot do its work without.
-            every_s: how often its metrics will be told; a longer silence makes it unknown.
-            plan: names of actions in the order in which they are tried, instead of its kind's.
-            thresholds: by metric, beside the usual ones.
-            timeout_s: how long an action that is a function may take ...
-            settle_s: ... and how long its effect may then take to show.
-
-        Raises:
-            ConfigError: that makes no sense, or healing has begun.
-        """
-        if self._begun:
-            raise ConfigError(
-                f"healing has begun; {target!r} has to be named before the first verb"
-            )
-        self._setup.watch(
-            target,
-            actions,
-            kind=kind,
-            depends_on=tuple(depends_on),
-            every_s=every_s,
-            plan=tuple(plan),
-            thresholds=thresholds or {},
-            manner=Manner(timeout_s=timeout_s, settle_s=settle_s),
-        )
 
     async def __aenter__(self) -> Healer:
         await self._setup.world.__aenter__()
@@ -154,9 +94,7 @@ class Healer:
         """
         if metrics is None:
             return await self._look(target, now_s)
-        checked = checked_metrics(target, metrics)
-        if not self._setup.world.is_told_of(target):
-            self._unknown(target)
+        checked = self._checked(target, metrics)
         at_s = self._turn(now_s)
         self._driver.seen(self._driver.rounds.on_told(target, TOLD, checked, detail, at_s))
         return self._detected(target, at_s)
@@ -282,10 +220,6 @@ class Healer:
         self._turn(now_s)
         return self._parts
 
-    def _learned(self, record: ExperienceRecord) -> None:
-        self._school.know(record)
-        self._notes.note(record)
-
     def _carry_out(self, command: Command) -> None:
         if not isinstance(command, RunAction):
             self._isolations[command.target] = self._hands.want(command)
@@ -294,7 +228,7 @@ class Healer:
         self._clock.run()
         for command in self._notes.idle(target):
             if command.intent not in self._parts.ledger.under_way:
-                self._driver.tell(_withdrawn(command, at_s))
+                self._driver.tell(withdrawn(command, at_s))
                 self._clock.run()
         return self._notes.detection(target, at_s)
 
@@ -346,57 +280,6 @@ class Healer:
             if not lock.locked():
                 self._locks.pop(name, None)
 
-    def _known(self, target: str) -> None:
-        names = {each.name for each in self._setup.world.components}
-        if target not in names:
-            self._unknown(target)
-
-    def _unknown(self, target: str) -> None:
-        names = [each.name for each in self._setup.world.components]
-        help_ = did_you_mean(str(target), names, "components")
-        raise ConfigError(f"nobody watches {target!r}; {help_}")
-
-
-def health_of(parts: Parts, now_s: float) -> HealthStatus:
-    """How everything is."""
-    book = parts.casebook
-    statuses = {name: book.status_of(name) for name in book.topology.components}
-    return HealthStatus(
-        status=overall(statuses),
-        components=statuses,
-        levels=book.levels,
-        incidents={name: incident.name for name, incident in book.incidents.items()},
-        at_s=now_s,
-    )
-
 
 def _settings(agent: type[Agent], settings: Mapping[str, Mapping[str, Any]]) -> Any:
     return convert_config(agent, settings.get(agent.name, {}))
-
-
-def _withdrawn(command: RunAction, now_s: float) -> ActionFinished:
-    """What has become well by itself needs no action that nobody has begun."""
-    return ActionFinished(
-        target=command.target,
-        intent=command.intent,
-        incident=command.incident,
-        action=command.action,
-        outcome="not_run",
-        detail="it was well before anybody did it",
-        duration_s=0.0,
-        finished_s=now_s,
-    )
-
-
-def not_run(response: Response, why: str, now_s: float) -> ActionFinished:
-    """What is told of a response that was not carried out."""
-    return ActionFinished(
-        target=response.target,
-        intent=response.intent,
-        incident=response.incident,
-        action=response.action,
-        outcome="not_run",
-        detail=why,
-        duration_s=0.0,
-        finished_s=now_s if math.isfinite(now_s) else 0.0,
-    )

@@ -77,7 +77,7 @@ class Setup:
         thresholds: Mapping[str, Threshold | Mapping[str, Any]],
         manner: Manner,
     ) -> None:
-        """Take in a component; see `mendel.runtime.healing.healer.Healer.watch`."""
+        """Take in a component; see `mendel.runtime.healing.watched.Watched.watch`."""
         if not every_s > 0.0 or every_s == math.inf:
             raise ConfigError(f"every_s={every_s:g} of {target!r} must be a time greater than 0")
         said: dict[str, Any] = {"name": target, "kind": kind, "depends_on": depends_on}
