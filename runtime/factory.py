@@ -19,7 +19,7 @@ from ..core.incidents.casebook import Casebook
 from ..core.incidents.treatment import Care
 from ..core.levels import LEVELS, Ceiling
 from ..core.playbook import plan_of
-from ..core.policy import ActionFacts, Mode, Policy
+from ..core.policy import ActionFacts, Mode, Pause, Policy
 from ..core.ranking.ranking import Experience, RankingConfig
 from ..core.topology import Component, Topology, home_of
 from ..core.watching.rounds import Chart
@@ -134,6 +134,8 @@ def build(
     journal: Journal,
     *,
     run: int,
+    pauses: Iterable[Pause] = (),
+    earlier: Iterable[tuple[str, float]] = (),
 ) -> Parts:
     """Make the parts of a system.
 
@@ -142,9 +144,15 @@ def build(
         world: what it heals; its components need not be in the configuration.
         journal: what an earlier run left behind.
         run: number of this run, first part of every incident's name.
+        pauses: of components that nothing may be done to for now.
+        earlier: actions of earlier runs that limits count: target and loop time, oldest first.
     """
     plan = design(config, world.components, world.probes, world.actions)
     policy = Policy(config.policy, plan.modes)
+    for pause in pauses:
+        policy.pause(pause)
+    for target, at_s in earlier:
+        policy.remember(target, at_s)
     casebook = Casebook(
         plan.topology,
         plan.cares,

@@ -39,6 +39,7 @@ from ..genome.farm import Farm
 from ..genome.service import GenomeService
 from .config import Config
 from .factory import Parts, build
+from .ground import Ground
 from .helm import Helm
 from .levels import evolves, known_component
 from .revision import Aside, excuse_booting, inline
@@ -121,19 +122,18 @@ class System:
         self._farm: Farm | None = None
         self._rng = random.Random(config.runtime.seed)  # noqa: S311  Jitter is no secret.
         self._helm = Helm(self)
+        self._ground = Ground(world)
 
     # --- start and stop -----------------------------------------------------------------------
 
     async def __aenter__(self) -> System:
         loop = asyncio.get_running_loop()
         self.started_s = loop.time()
-        self.bus = LocalBus()
-        await self.world.__aenter__()
+        self.bus = await self._ground.enter()
         try:
             self._start(loop.time())
         except BaseException:
-            await self.world.__aexit__(None, None, None)
-            await self.bus.close(0.0)
+            await self._ground.leave()
             raise
         return self
 
@@ -144,10 +144,7 @@ class System:
             if self._farm is not None:
                 await self._farm.close()
             self.parts.board.disconnect()
-            try:
-                await self.world.__aexit__(None, None, None)
-            finally:
-                await self.bus.close(0.0)
+            await self._ground.leave()
 
     async def wait(self) -> None:
         """Wait until the healer itself cannot go on; healthy systems wait for ever.
@@ -158,15 +155,18 @@ class System:
         await self.staff.wait()
 
     def _start(self, now_s: float) -> None:
-        self.parts = build(self.config, self.world, self.journal, run=self._run)
+        self.parts = build(
+            self.config,
+            self.world,
+            self.journal,
+            run=self._run,
+            pauses=self._pauses,
+            earlier=self._earlier,
+        )
         self.parts.board.connect(self.publish)
         configs = {each.name: each.guard for each in self.config.components if each.guard}
         for problem in self.parts.board.configure(configs):
             _log.warning("%s", problem)
-        for pause in self._pauses:
-            self.parts.policy.pause(pause)
-        for target, at_s in self._earlier:
-            self.parts.policy.remember(target, at_s)
         excuse_booting(self.config.components, self.parts, self.world, now_s)
         self.staff = Staff(self.bus, self.journal, self.config.supervisor, self._rng, self.publish)
         parts, world = self.parts, self.world

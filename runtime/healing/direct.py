@@ -26,6 +26,7 @@ from ...core.policy import Pause
 from ...core.watching.rounds import Look
 from ..config import Config
 from ..factory import Parts, build
+from ..ground import Ground
 from ..levels import exchange
 from .driver import Command, Driver
 from .hands import Hands
@@ -60,6 +61,7 @@ class DirectSystem:
     ) -> None:
         self._config = config
         self._world = world
+        self._ground = Ground(world)
         self._journal = journal
         self._run = run
         self._pauses = tuple(pauses)
@@ -72,15 +74,15 @@ class DirectSystem:
         self._loop = asyncio.get_running_loop()
         self._failed: asyncio.Future[None] = self._loop.create_future()
         self._clock = _Watched(self._loop, self._fail)
-        self.bus = LocalBus()
-        await self._world.__aenter__()
+        self.bus = await self._ground.enter()
         try:
-            self.parts = build(self._config, self._world, self._journal, run=self._run)
+            self.parts = build(
+                self._config, self._world, self._journal, run=self._run, pauses=self._pauses
+            )
             # Whoever listens has the same turn of the loop for it that the agents leave.
             self._clock.call_soon(self._start)
         except BaseException:
-            await self._world.__aexit__(None, None, None)
-            await self.bus.close(0.0)
+            await self._ground.leave()
             raise
         return self
 
@@ -89,8 +91,7 @@ class DirectSystem:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        await self._world.__aexit__(None, None, None)
-        await self.bus.close(0.0)
+        await self._ground.leave()
 
     async def wait(self) -> None:
         """Wait until it cannot go on, which is when a core has failed; its error is raised."""
@@ -114,8 +115,6 @@ class DirectSystem:
 
     def _start(self) -> None:
         parts, loop = self.parts, self._loop
-        for pause in self._pauses:
-            parts.policy.pause(pause)
         self._driver = Driver(
             parts,
             self._world,
