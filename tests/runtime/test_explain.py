@@ -128,6 +128,23 @@ def test_a_healed_incident_is_a_whole_story() -> None:
     )
 
 
+def test_how_a_metric_came_into_trouble_is_told_with_it() -> None:
+    times_s = tuple(float(second) for second in range(90, 110))
+    leaks = tuple(100.0 if at_s < 99.0 else 100.0 + 8.0 * (at_s - 98.0) for at_s in times_s)
+    history = a_history(
+        a_record("triage", "memory_mb is 140, usually 100", 103.0),
+        windows=(
+            WindowRecord(
+                incident="3-17", target="db", times_s=times_s, metrics={"memory_mb": leaks}
+            ),
+        ),
+    )
+
+    _, line = explain(history).seen
+
+    assert line == "db: memory_mb was 100 before, then 108 to 188 (11 readings), a ramp up"
+
+
 def test_why_an_action_was_taken_before_others_stands_before_it() -> None:
     choice = "restart cured 7 of 9 like this, about 12s; replace cured 1 of 4 like this"
     history = a_history(
