@@ -25,13 +25,12 @@ from ..bus.messages import (
     SteerEvolution,
 )
 from ..bus.subjects import matches
-from ..core.incidents.casefile import Stage
 from ..core.levels import Level
 from ..core.notes import told
 from ..core.topology import Annotation, Component
 from ..documents.kinds import did_you_mean
 from ..errors import ConfigError, NoResponders
-from .details import audit_view, incident_detail, signals_of
+from .details import approvals_of, audit_view, incident_detail, signals_of
 from .leases import Lease, LeaseOutcome, Leases
 from .lineage import LineageView, lineage_view
 from .news import News
@@ -42,6 +41,7 @@ from .resources import Steward
 from .store import Archive
 from .system import System
 from .telemetry.success import Success, success
+from .usage import ResourcesView
 from .verbs import Wished
 from .views import (
     AgentView,
@@ -53,7 +53,6 @@ from .views import (
     IncidentDetail,
     IncidentView,
     ReloadView,
-    ResourcesView,
     SignalsView,
     SteeredView,
     SystemView,
@@ -362,21 +361,8 @@ class SystemControls:
         )
 
     def _approvals(self) -> list[ApprovalView]:
-        now_s = self._loop.time()
-        waiting = []
-        for target, incident in self._system.parts.casebook.incidents.items():
-            asked = self._news.asked.get(target)
-            if incident.stage is Stage.AWAITING_APPROVAL and asked is not None:
-                view = ApprovalView(
-                    approval=asked.approval,
-                    target=target,
-                    action=asked.action,
-                    incident=asked.incident,
-                    reason=asked.reason,
-                    for_s=now_s - asked.requested_s,
-                )
-                waiting.append(view)
-        return waiting
+        incidents = self._system.parts.casebook.incidents
+        return approvals_of(incidents, self._news.asked, self._loop.time())
 
     def _counters(self) -> dict[str, float]:
         stats = self._system.bus.stats()

@@ -7,8 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from ..bus.messages import ApprovalRequested
 from ..core.detection.detect import Threshold
 from ..core.detection.detect_adaptive import AdaptiveDetector
+from ..core.incidents.casefile import Stage
+from ..core.incidents.incident import Incident
 from ..core.records import WindowRecord
 from ..core.watching.rounds import Chart
 from ..core.watching.watch import TargetWatch
@@ -17,6 +20,7 @@ from .store.archive import ActionRun, IncidentHistory
 from .store.audit import AuditRow, Verified
 from .views import (
     ActionView,
+    ApprovalView,
     AuditLine,
     AuditView,
     IncidentDetail,
@@ -80,6 +84,34 @@ def bands_of(watch: TargetWatch) -> dict[str, Band]:
                 low, high = detector.band  # A line that a person drew is the one to show.
                 bands[metric] = (_finite(low), _finite(high))
     return bands
+
+
+def approvals_of(
+    incidents: Mapping[str, Incident], asked: Mapping[str, ApprovalRequested], now_s: float
+) -> list[ApprovalView]:
+    """What waits for a person.
+
+    Args:
+        incidents: the open ones, by target.
+        asked: the last approval that was asked for, by target.
+        now_s: loop time.
+    """
+    waiting = {
+        target: asked[target]
+        for target, incident in incidents.items()
+        if incident.stage is Stage.AWAITING_APPROVAL and target in asked
+    }
+    return [
+        ApprovalView(
+            approval=each.approval,
+            target=target,
+            action=each.action,
+            incident=each.incident,
+            reason=each.reason,
+            for_s=now_s - each.requested_s,
+        )
+        for target, each in waiting.items()
+    ]
 
 
 def audit_view(rows: Sequence[AuditRow], verified: Verified) -> AuditView:

@@ -28,7 +28,7 @@ from ..core.pressure import (
 )
 from ..errors import OverLimit
 from .accounts import Accounts
-from .views import AgentUsage, ComponentUsage, ResourcesView
+from .usage import AgentUsage, ComponentUsage, ResourcesView
 
 if TYPE_CHECKING:
     from .system import System

@@ -12,6 +12,7 @@ from .leases import Lease, LeaseOutcome
 from .lineage import LineageView
 from .replays import ReplayView, ScenarioView
 from .telemetry.success import Success
+from .usage import ResourcesView
 from .views import (
     AgentView,
     AuditView,
@@ -20,7 +21,6 @@ from .views import (
     IncidentDetail,
     IncidentView,
     ReloadView,
-    ResourcesView,
     SteeredView,
     SystemView,
 )

@@ -71,7 +71,8 @@ def _of_running_systems() -> Mapping[str, Sequence[Any]]:
     from ..survey import Survey
     from ..telemetry.success import Success
     from ..translation import Translation
-    from ..views import AgentView, EventView, ReloadView, ResourcesView, SystemView
+    from ..usage import ResourcesView
+    from ..views import AgentView, EventView, ReloadView, SystemView
     from .check import CheckedView
     from .config import VersionView
     from .level import LevelLine

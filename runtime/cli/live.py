@@ -10,13 +10,11 @@ from cyclopts import App, Parameter, Token
 
 from ...core.units import format_duration, format_value, parse_quantity
 from ..client import ControlClient
+from ..usage import AgentUsage, ComponentUsage, ResourcesView
 from ..views import (
-    AgentUsage,
     AgentView,
-    ComponentUsage,
     ComponentView,
     EventView,
-    ResourcesView,
     SystemView,
 )
 from .history import show_success

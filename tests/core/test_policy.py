@@ -295,6 +295,15 @@ def test_work_that_is_announced_anew_replaces_what_was_announced_not_what_people
     assert ruling(policy, "a", now_s=150.0) == Permit()
 
 
+def test_what_is_under_way_is_counted_by_component() -> None:
+    policy = a_policy()
+    for number, target in enumerate(("cart/1", "cart/2", "db")):
+        policy.started(f"{number}", target, RESTART, 0.0)
+    policy.finished("2")
+
+    assert policy.running_by_target() == {"cart": 2}
+
+
 def test_who_had_nothing_done_finds_room_that_others_cannot_use_up() -> None:
     policy = Policy(PolicyConfig(estate_actions=8, component_actions=10))
     for number in range(6):

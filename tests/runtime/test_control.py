@@ -23,6 +23,7 @@ from mendel.runtime.leases import Lease, LeaseOutcome
 from mendel.runtime.lineage import LineageView, lineage_view
 from mendel.runtime.replays import ReplayView, ScenarioView
 from mendel.runtime.telemetry.success import Success, success
+from mendel.runtime.usage import ResourcesView
 from mendel.runtime.views import (
     AgentView,
     AuditView,
@@ -32,7 +33,6 @@ from mendel.runtime.views import (
     IncidentDetail,
     IncidentView,
     ReloadView,
-    ResourcesView,
     SignalsView,
     SystemView,
 )
