@@ -176,7 +176,7 @@ async def test_the_history_that_ships_can_be_read_and_is_rich_enough_to_learn_fr
     history = await read_history(shipped)
 
     assert shipped.stat().st_size <= 5_000_000
-    assert len(history.incidents) >= 200
+    assert len(history.incidents) >= 250
     assert len(history.experiences) >= 400
     verdicts = {each.verdict for each in history.experiences}
     assert verdicts == {"helped", "no_effect", "failed", "worse", "relapsed"}
