@@ -3,8 +3,7 @@
 The level that does not weigh causes acts on nothing else. To restart what is only busy, or the
 callers of what is ill, does more harm than to wait, so what is not plain is watched, and in the end
 a person's. Where most of the work is not done and nothing speaks for a cause that no step takes
-away, there is little left to lose, and after a while the plan of the component is walked, each
-step once.
+away, there is little left to lose, and after a while the first step of its plan is taken.
 
 What was turned down: rules of its own for the simplest level. Two sets of rules about the same
 signs contradict each other sooner or later.
@@ -38,7 +37,7 @@ _CURABLE_AFTER_S = {
     "limplock": _STEADY_S,
     "noisy_neighbour": _STEADY_S,
 }
-_SCORE, _BESIDE = 0.7, 0.4
+_SCORE, _BESIDE = 0.7, 0.5
 # What is told by the same signs, and cured alike, does not speak against each other: processes
 # that are gone; a replica that does worse than its peers.
 _LOSSES = ("crash", "correlated_loss", "flapping", "poison_message", "memory_leak")
@@ -46,6 +45,7 @@ _LAGGARDS = ("limplock", "gray_failure", "noisy_neighbour", "hang")
 # What users do not feel is repaired only where a process is gone or stands still: spare ones are
 # there to be used up by the next.
 _FELT_BY_NOBODY = ("crash", "hang", "correlated_loss", "disk_fill", "poison_message")
+_BEHIND_QUEUES = ("worker", "pipeline", "queue")
 # A network heals by itself within a minute; calls that fail for longer between two who are well
 # go over dead connections.
 _NETWORK_S = 60.0
@@ -89,7 +89,7 @@ def plainly(
         return _treated(first, found, scene, declared, since_s)
     if is_drawn:
         return _blindly(found, since_s)
-    is_curable = not found.cause or found.cause in _CURABLE_AFTER_S
+    is_curable = not scene.is_tried and (not found.cause or found.cause in _CURABLE_AFTER_S)
     if first is None and is_curable and severity_of(scene) >= _LOST and _is_felt(scene):
         return _blindly(found, max(found.hold_s, since_s + _LOST_S))
     until_s = max(since_s, scene.begun_s) + _WATCHED_S
@@ -134,6 +134,8 @@ def _are_alike(one: Hypothesis, other: Hypothesis) -> bool:
 
 
 def _is_felt(scene: Scene) -> bool:
-    """Whether users feel anything, where they come in."""
+    """Whether users feel anything, where they come in; work that queues is missed later."""
+    if scene.kind in _BEHIND_QUEUES:
+        return True
     doors = scene.topology.doors(scene.component)
     return not doors or any(not scene.of(name).is_well for name in doors)

@@ -258,7 +258,7 @@ class Estate:
     def _stops_more_than_is_ill(self, incident: CaseFile, action: ActionFacts) -> bool:
         """Where replicas can be taken in turn, a plan does not stop all while some still serve."""
         care = incident.care
-        if care.chooses or action.name != "restart" or action.target:
+        if care.abilities.diagnoses or action.name != "restart" or action.target:
             return False
         answers = condition_of(incident.scores).answers or self.serves(incident, action)
         return "rolling_restart" in care.plan and answers

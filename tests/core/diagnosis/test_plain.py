@@ -81,6 +81,7 @@ class TestWhatIsNot:
         assert keys(found({"cart/2": GRAY}, seen=seen)) == []
         assert keys(found({"cart/2": GRAY, "app": ILL}, seen=seen))[0] == "replace cart/2"
         assert keys(found({"cart/2": DEAD}, seen=seen))[0] == "restart cart/2"
+        assert keys(found({"cart/2": GRAY}, seen=seen, kind="worker"))[0] == "replace cart/2"
 
     def test_in_a_circle_nobody_knows_where_users_come_in(self) -> None:
         scene = a_scene({"cart/2": GRAY}, seen=("cart", "cart/1", "cart/2", "cart/3", "db"))
