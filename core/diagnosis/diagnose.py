@@ -101,8 +101,6 @@ def diagnose(scene: Scene, declared: Declared) -> Diagnosis:
 
 def severity_of(scene: Scene) -> float:
     """How much of its work is not done: waiting is cheap where that is little."""
-    if scene.is_only_checked_ill:
-        return 0.0
     seen = [scene.own, *(scene.of(each) for each in scene.edges_in)]
     return min(max(max(each.errors, 1.0 - each.up) for each in seen), 1.0)
 
