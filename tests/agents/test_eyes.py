@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -48,3 +49,38 @@ def test_a_look_that_is_cancelled_before_its_first_step_leaves_nothing_behind(
 
     assert tasks
     assert all(task.cancelled() for task in tasks)
+
+
+async def test_whoever_acts_has_a_turn_while_there_is_more_to_see_than_there_is_time() -> None:
+    class Slow(ServiceProbe):
+        def read(self) -> Sample:
+            end_s = time.perf_counter() + 0.002
+            while time.perf_counter() < end_s:
+                pass
+            return Sample({"ok": 1.0})
+
+    names = [f"s{number}" for number in range(100)]
+    probes: list[Probe] = [Slow(Service(name)) for name in names]
+    charts = {name: Chart(TargetWatch(name, WatchConfig(), {"http": 30.0})) for name in names}
+    rounds: Rounds[Probe] = Rounds(charts)
+    rounds.begin(probes, now_s=asyncio.get_running_loop().time() - 10.0)  # All are overdue.
+    seen: list[str] = []
+    turns: list[int] = []
+
+    def spawn(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        raise AssertionError(name)
+
+    eyes = Eyes(
+        rounds,
+        concurrent=8,
+        tick_s=0.01,
+        take=lambda look, _: seen.append(look.probe.target),
+        spawn=spawn,
+    )
+    watching = asyncio.create_task(eyes.look_around())
+    while len(seen) < len(names):
+        await asyncio.sleep(0)
+        turns.append(len(seen))
+    watching.cancel()
+
+    assert len(set(turns)) >= 50
