@@ -40,7 +40,7 @@ from evolution_problems import OBJECTIVES, Problem
 
 BUDGET = 1_000
 POPULATION = 40
-TARGETS = {"pymoo mixed": 1.8, "floats, rounded": 1.25}
+TARGETS = {"pymoo mixed": 1.8, "rounded floats": 1.25}
 
 Found = tuple[Matrix, Matrix]  # Objectives and constraints of all that were judged in full.
 
@@ -215,10 +215,10 @@ def optuna_tpe(trial: Noted, seed: int) -> None:
 
 SEARCHES: dict[str, Callable[[Noted, int], None]] = {
     "mendel": mendel,
-    "mendel, screened": screened,
-    "mendel, agemoea2": agemoea2,
+    "mendel screened": screened,
+    "mendel agemoea2": agemoea2,
     "pymoo mixed": mixed,
-    "floats, rounded": floats,
+    "rounded floats": floats,
     "random": random_points,
     "optuna nsga2": optuna_nsga2,
     "optuna tpe": optuna_tpe,
