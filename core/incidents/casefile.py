@@ -101,8 +101,8 @@ class CaseFile:
 
     @property
     def is_meant(self) -> bool:
-        """Whether it crossed such a line for a plan that somebody wrote."""
-        return bool(self.care.playbook.plan) and self.is_drawn
+        """Whether it crossed a line that somebody drew, and there is a plan, his or of its kind."""
+        return bool(self.care.plan) and self.is_drawn
 
     @property
     def is_isolated(self) -> bool:

@@ -166,7 +166,8 @@ def test_a_line_that_somebody_drew_is_acted_on_by_the_plan_that_somebody_wrote()
 
     assert done(drawn) == ["cart: restart"]
     assert done(structs.replace(drawn, drawn=())) == []
-    assert done(structs.replace(drawn, playbook=PlaybookConfig())) == []
+    assert done(structs.replace(drawn, playbook=PlaybookConfig())) == ["cart: restart"]
+    assert done(structs.replace(drawn, plan=(), playbook=PlaybookConfig())) == []
 
 
 def test_what_a_person_was_asked_about_is_taken_up_again_when_more_is_known_to_be_wrong() -> None:
