@@ -117,13 +117,15 @@ class Casebook(Estate):
         return effects + self._tidy(now_s)
 
     def on_advice(
-        self, target: str, advice: Sequence[Advice], now_s: float, name: str = ""
+        self, target: str, advice: Sequence[Advice], now_s: float, name: str
     ) -> list[Effect]:
         """Plug-ins answered about the action proposed for a target, for the incident of a name."""
         if self.load.owns(name):
             return self.load.on_advice(name, advice, now_s)
         incident = self.incidents.get(target)
-        return incident.on_advice(advice, now_s) + self._tidy(now_s) if incident else []
+        if incident is None or incident.name != name:
+            return []  # It was about an incident that is over.
+        return incident.on_advice(advice, now_s) + self._tidy(now_s)
 
     def on_timer(self, name: str, target: str, now_s: float) -> list[Effect]:
         """A timer that an incident asked for is due."""

@@ -25,7 +25,7 @@ from ...agents.ports import Journal, Probe, World
 from ...agents.recovery import Recovery
 from ...agents.sweep import Sweep
 from ...agents.timers import Timer, Timers
-from ...bus.messages import IsolateTarget, Message, ReleaseTarget, RunAction
+from ...bus.messages import IsolateTarget, Message, RecoveryProposed, ReleaseTarget, RunAction
 from ...core.effects import CancelTimer, Consult, Effect, Publish, Record, StartTimer
 from ...core.watching.rounds import Rounds
 from ..factory import Parts
@@ -131,7 +131,7 @@ class Driver:
                     self._journal.note(record)
                 case Consult(proposal):
                     # Nobody is asked, and that is an answer; it comes as soon as one would.
-                    self._clock.call_soon(partial(self._advise, proposal.target))
+                    self._clock.call_soon(partial(self._advise, proposal))
                 case StartTimer(name, key, due_s):
                     self._timers.start(name, key, due_s)
                 case CancelTimer(name, key):
@@ -154,8 +154,9 @@ class Driver:
             return
         self.seen(self.rounds.on_message(message, self._clock.time()))
 
-    def _advise(self, target: str) -> None:
-        self.perform(self._book.on_advice(target, (), self._clock.time()))
+    def _advise(self, proposal: RecoveryProposed) -> None:
+        now_s = self._clock.time()
+        self.perform(self._book.on_advice(proposal.target, (), now_s, proposal.incident))
 
 
 def _kinds(agent: type[Agent]) -> Mapping[type[Message], object]:

@@ -515,9 +515,9 @@ class TestAdvice:
         clinic.sick()
         clinic.wait(8)
 
-        late = clinic.book.on_advice("cart", [Advice(veto="no")], 18.5)
+        late = clinic.book.on_advice("cart", [Advice(veto="no")], 18.5, "1-1")
 
-        assert (late, clinic.book.on_advice("web", [], 18.5)) == ([], [])
+        assert (late, clinic.book.on_advice("web", [], 18.5, "1-2")) == ([], [])
 
 
 class TestPeople:
