@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from ..core.detection.forecast import Tally
-from ..core.incidents.relief import Relief
-from ..core.watching.watch import TargetWatch
+if TYPE_CHECKING:  # The command line says what it can do without them.
+    from ..core.incidents.relief import Relief
+    from ..core.watching.watch import TargetWatch
 
 
 class ForecastsView(Struct, frozen=True, kw_only=True):
@@ -63,12 +64,13 @@ class ReliefView(Struct, frozen=True, kw_only=True):
 
 def forecasts_view(watches: Iterable[TargetWatch]) -> ForecastsView:
     """What became of all forecasts for some targets."""
-    tally, still = Tally(), 0
-    for watch in watches:
-        tally.add(watch.forecasts())
-        still += sum(each.source.is_open for each in watch.forecasters())
+    known = tuple(watches)
+    tallies = [watch.forecasts() for watch in known]
     return ForecastsView(
-        open=still, held=tally.held, missed=tally.missed, prevented=tally.prevented
+        open=sum(each.source.is_open for watch in known for each in watch.forecasters()),
+        held=sum(each.held for each in tallies),
+        missed=sum(each.missed for each in tallies),
+        prevented=sum(each.prevented for each in tallies),
     )
 
 
