@@ -16,10 +16,6 @@ from .triage import Blame
 class Desk(Protocol):
     """What an incident asks of the estate that it is part of."""
 
-    def below(self, target: str) -> Sequence[str]:
-        """All that the target needs, nearest first."""
-        ...
-
     def blame(self, incident: CaseFile, *, waited: bool) -> Blame:
         """Whether the target is the cause of its trouble."""
         ...

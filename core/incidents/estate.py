@@ -141,10 +141,6 @@ class Estate:
 
     # --- the desk -----------------------------------------------------------------------------
 
-    def below(self, target: str) -> Sequence[str]:
-        """All that the target needs, nearest first."""
-        return self.topology.below(target)
-
     def blame(self, incident: CaseFile, *, waited: bool) -> Blame:
         """Whether the target is the cause of its trouble."""
         below = self.topology.below(incident.target)

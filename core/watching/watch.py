@@ -382,9 +382,7 @@ class TargetWatch:
         if self._unheard:
             return Status.SUSPECT, f"waiting for probe {', '.join(self._unheard)}"
         suspects = self._where(lambda each: each.suspect)
-        if suspects:
-            return Status.SUSPECT, f"{', '.join(suspects)} not proven good"
-        return Status.HEALTHY, "all metrics within bounds"
+        return Status.SUSPECT, f"{', '.join(suspects)} not proven good"
 
 
 def _load_watch(target: str, config: WatchConfig) -> LoadWatch | None:

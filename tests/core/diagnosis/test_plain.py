@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from mendel.core.diagnosis import Diagnosis, Signs, diagnose, plainly
+from mendel.core.diagnosis.plain import Steady
 from mendel.core.topology import Component, Topology
 from msgspec import structs
 from scenes import DEAD, WELL, a_scene, declared
@@ -25,6 +26,15 @@ def found(*args: Any, since_s: float = 105.0, is_drawn: bool = False, **fields: 
 
 def keys(diagnosis: Diagnosis) -> list[str]:
     return [step.key for step in diagnosis.steps]
+
+
+class TestSteady:
+    def test_it_looks_the_same_until_it_looks_otherwise_or_was_not_looked_at_for_long(self) -> None:
+        steady = Steady()
+
+        seen = [("crash", 10.0), ("crash", 30.0), ("hang", 40.0), ("hang", 50.0), ("hang", 200.0)]
+
+        assert [steady.since_s("cart", *each) for each in seen] == [10.0, 10.0, 40.0, 40.0, 200.0]
 
 
 class TestWhatIsPlain:

@@ -144,3 +144,15 @@ def test_who_sees_some_replicas_well_and_others_gone_is_not_blind(
         clinic.crash(f"{name}/1")
 
     assert any("rather the monitoring is" in each for each in clinic.reasons) is is_blind
+
+
+def test_a_level_that_does_not_diagnose_stops_no_replica_that_serves() -> None:
+    care = a_care("restart", "rolling_restart", level="basic")
+    rolling = structs.replace(care.actions["restart"], name="rolling_restart")
+    care = structs.replace(care, actions={**care.actions, rolling.name: rolling})
+    clinic = Clinic({"cart": ()}, targets=REPLICAS, care=care)
+    assert clinic.book.levels == {"cart": "basic"}
+
+    clinic.sick()
+
+    assert clinic.actions == ["cart: rolling_restart"]

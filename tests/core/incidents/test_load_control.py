@@ -9,7 +9,9 @@ from clinic import Clinic
 from mendel.bus.messages import Advice, LoadChanged, Status, Symptom, TargetProbed
 from mendel.core.incidents.treatment import Care
 from mendel.core.load import ReliefConfig
+from mendel.core.playbook import PlaybookConfig
 from mendel.core.policy import ActionFacts, PolicyConfig
+from msgspec import structs
 
 UNDO = {"shed": "unshed", "degrade": "restore"}
 NAMES = ("restart", "retry_budget", "shed", "unshed", "degrade", "restore")
@@ -405,6 +407,16 @@ class TestBesideIncidents:
         crowd.sick("mail", "answered")
 
         assert crowd.actions == ["web: shed", "mail: restart"]
+
+    def test_a_neighbour_that_does_not_diagnose_is_not_restarted_meanwhile_either(self) -> None:
+        plain = structs.replace(a_care(), level="basic", playbook=PlaybookConfig(plan=("restart",)))
+        crowd = Crowd({"web": ("cart",), "cart": ()}, care={"web": a_care(), "cart": plain})
+
+        crowd.overload("web")
+        crowd.sick("cart", "answered")
+
+        assert crowd.actions == ["web: shed"]
+        assert "the load of web is being held back, and restart costs capacity" in crowd.reasons[-1]
 
     def test_retries_alone_keep_nobody_waiting_for_long(self) -> None:
         crowd = Crowd()

@@ -1,5 +1,6 @@
 from clinic import a_care
 from mendel.bus.messages import Advice
+from mendel.core.diagnosis.remedies import Step
 from mendel.core.incidents.treatment import (
     AskPerson,
     AskPlugins,
@@ -12,6 +13,7 @@ from mendel.core.incidents.treatment import (
 )
 from mendel.core.playbook import Attempt
 from mendel.core.policy import ActionFacts, Denied, NeedsApproval, Permit, Ruling
+from msgspec import structs
 
 
 def a_treatment(*plan: str, undo: str = "") -> Treatment:
@@ -137,3 +139,35 @@ def test_the_first_verdict_on_an_attempt_stands() -> None:
 
     assert (treatment.mark("no_effect"), treatment.mark("helped")) == (True, False)
     assert treatment.attempts == [Attempt("restart", "no_effect")]
+
+
+def test_what_was_about_to_be_proposed_is_dropped_when_something_else_is_needed() -> None:
+    treatment = a_treatment("restart")
+    assert move(treatment) == AskPlugins(facts("restart"))
+
+    treatment.prescribe([Step(key="replace", facts=facts("replace"), prior=0.5)])
+
+    assert move(treatment) == AskPlugins(facts("replace"))
+
+
+def test_a_step_on_a_part_is_known_by_its_name_and_that_of_the_part() -> None:
+    own = structs.replace(facts("restart"), timeout_s=5.0)
+    treatment = Treatment("cart", a_care(parts={"cart/1": {"restart": own}}))
+
+    found = [treatment.facts_of(f"restart cart/{number}") for number in (1, 2)]
+
+    assert found == [
+        structs.replace(own, target="cart/1"),
+        structs.replace(facts("restart"), target="cart/2"),
+    ]
+    assert treatment.facts_of("unheard_of cart/1") is None
+
+
+def test_what_cannot_be_undone_is_not_taken_back() -> None:
+    treatment = a_treatment("roll_forward", undo="unheard_of")
+    move(treatment)
+    treatment.hear([])
+    move(treatment)
+    treatment.start({"ok": 2.0})
+
+    assert not treatment.take_back()

@@ -23,6 +23,7 @@ from mendel.bus.messages import (
 )
 from mendel.core.effects import Effect, Publish, Record
 from mendel.core.records import WindowRecord
+from mendel.core.topology import Annotation
 from mendel.core.watching.rounds import Chart, Look, Rounds
 from mendel.core.watching.watch import TargetWatch, WatchConfig
 
@@ -419,6 +420,27 @@ class TestChart:
         rounds.on_calls("cart", None, 1.0)
 
         assert chart.watch.config.confirm_s == 0.1
+
+    def test_which_settings_hold_next_is_known_before_they_do(self) -> None:
+        chart = Chart(TargetWatch("cart", WatchConfig(), {}))
+        coming = WatchConfig(confirm_s=0.1)
+        assert chart.config == WatchConfig()
+
+        chart.revise(coming)
+
+        assert chart.config == coming
+
+
+class TestAnnotations:
+    def test_what_the_world_knows_is_told_when_it_is_new(self) -> None:
+        rounds = rounds_of(Probe())
+        known = Annotation(version="2.1", deployed_s=4.0)
+
+        told = [
+            len(rounds.on_annotation("cart", each, 5.0)) for each in (Annotation(), known, known)
+        ]
+
+        assert told == [0, 1, 0]
 
 
 class TestStretched:
