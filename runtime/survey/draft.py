@@ -38,7 +38,7 @@ actions = { restart = { exec = ["systemctl", "restart", "postgresql"], settle = 
 name = "shop"
 kind = "api"
 depends_on = ["db"]                     # so it is left alone while db is the cause
-probes = [{ http = "http://127.0.0.1:8000/health", every = "1s", timeout = "800ms" }]
+probes = [{ http = "http://127.0.0.1:8000/health", every = "1s", timeout = "500ms" }]
 actions = { restart = { exec = ["systemctl", "restart", "shop"], settle = "5s" } }
 
 # A process that mendel itself starts, watches and restarts needs neither probe nor action:
@@ -74,7 +74,7 @@ def _component(service: Service) -> Iterator[str]:
     if service.command:
         yield f"process = {{ exec = {_array(service.command)} }}"
     if service.address:
-        yield f'probes = [{{ {_look(service)}, every = "1s", timeout = "800ms" }}]'
+        yield f'probes = [{{ {_look(service)}, every = "1s", timeout = "500ms" }}]'
     elif service.unit:
         command = ("systemctl", "is-active", "--quiet", service.unit)
         yield f'probes = [{{ exec = {_array(command)}, every = "5s", timeout = "2s" }}]'
