@@ -96,14 +96,19 @@ def replayed(world: RecordedWorld, config: Config | None = None) -> Outcome:
     )
 
 
+def _forget_all() -> None:
+    for target in list(guards()):
+        forget(target)
+
+
 class TestGuardedCalls:
     """They are recorded as rates once a second, and told again at the same times."""
 
     @pytest.fixture(autouse=True)
     def no_guards(self) -> Iterator[None]:
+        _forget_all()  # A test of another module may have left some.
         yield
-        for target in list(guards()):
-            forget(target)
+        _forget_all()
 
     @pytest.fixture
     def path(self, tmp_path: Path) -> Path:
