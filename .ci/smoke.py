@@ -6,8 +6,13 @@ import sys
 import tomllib
 from pathlib import Path
 
-# pytest, which whoever tests agents has, and httpx, which whoever guards it has.
-NEEDS_AN_EXTRA = {"mendel.scenarios.testing", "mendel.agents.guards.over_httpx"}
+# pytest, which whoever tests agents has; httpx, which whoever guards it has; the extra `otlp`.
+NEEDS_AN_EXTRA = {
+    "mendel.scenarios.testing",
+    "mendel.agents.guards.over_httpx",
+    "mendel.runtime.telemetry.otlp",
+    "mendel.runtime.telemetry.points",
+}
 
 
 def modules_of(checkout: Path) -> set[str]:
